@@ -102,7 +102,7 @@ static int unit_in_ms(const char *text, uint64_t *ret)
 
 int parse_number_duration_ms(const char *text, uint64_t *ret)
 {
-	uint64_t whole, thousandths = 0, unit_ms;
+	uint64_t whole = 0, thousandths = 0, unit_ms = 1;
 	const char *rest;
 	int r = parse_digits(text, &whole, &rest);
 
