@@ -1,0 +1,64 @@
+/*
+ * node.h: one running node's local state: the store, the inodes, the bodies, the commits.
+ *
+ * fs/ does its work on a struct node; control/ asks it for figures; daemon/ opens and closes it.
+ */
+#ifndef MAILFS_CACHE_NODE_H
+#define MAILFS_CACHE_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "backends/backend.h"
+
+struct node;
+
+enum node_ack {
+	NODE_ACK_LOCAL,
+	NODE_ACK_REMOTE,
+};
+
+struct node_options {
+	const char *directory;        /* <state>/db; made if missing */
+	struct backend *backend;      /* stays the caller's, outlives the node */
+	uint32_t account_depth;       /* the volume's */
+	uint64_t cache_size_bytes;    /* local bodies above this are evicted; 0: the default */
+	uint64_t memory_bytes;        /* for caches in memory; 0: the default */
+	uint64_t commit_interval_ms;  /* how long a body may wait for its upload */
+	bool strict_sync;             /* sync=strict: no sync is left to the next one */
+};
+
+struct node_figures {
+	uint64_t commits;              /* synced group commits */
+	uint64_t sync_requests;        /* fsyncs and publishes that programs asked for */
+	uint64_t syncs_covered;        /* answered at once, nothing new since the last commit */
+	uint64_t syncs_elided;         /* left to the sync that follows (file_class.h) */
+	uint64_t body_cache_bytes;     /* local copies of bodies, clean and dirty */
+	uint64_t body_cache_limit_bytes;
+	uint64_t dirty_files;          /* bodies not yet on the backend */
+	uint64_t oldest_dirty_ms;      /* age of the oldest of them */
+	uint64_t objects_put, objects_put_bytes;
+	uint64_t objects_fetched, objects_fetched_bytes;
+	uint64_t objects_removed, objects_to_remove;
+	uint64_t bodies_evicted;
+	int backend_error;             /* 0, or the negative errno of the last failed call */
+	int store_error;               /* 0, or why the store takes no more changes */
+	uint64_t free_disk_bytes;
+};
+
+/* Opens, recovers (orphans, interrupted uploads) and starts the background threads.
+ * *ret_message: malloc()ed sentence for the user on failure. */
+int node_open(const struct node_options *options, struct node **ret, char **ret_message);
+
+void node_get_figures(struct node *node, struct node_figures *ret);
+
+/* Puts every dirty body on the backend and removes every dead object; returns when that is so and
+ * the store is synced, or at the deadline with -ETIMEDOUT or the backend's error. */
+int node_flush(struct node *node, uint32_t timeout_ms);
+
+/* Drops local copies of clean bodies until at most `keep_bytes` are left. */
+int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_bytes);
+
+/* Stops the threads, syncs and closes. Dirty bodies stay queued for the next start. */
+void node_close(struct node *node);
+
+#endif
