@@ -3,17 +3,27 @@
  *
  * A backend keeps whole, immutable-or-replaced objects by key. Keys are relative to the volume's
  * prefix, at most BACKEND_KEY_MAX_BYTES long, made of [A-Za-z0-9._-] components joined by '/';
- * no component is empty, "." or "..". backend.c checks this before any driver sees a call.
+ * no component is empty, "." or "..", or longer than BACKEND_KEY_COMPONENT_MAX_BYTES. backend.c
+ * checks this before any driver sees a call. No key may be a parent of another one (`a` beside
+ * `a/b`): stores that are file systems answer -EISDIR or -ENOTDIR.
  *
  * Calls. Every operation is asynchronous: it returns at once, and `done` is called exactly once,
- * from a thread of the backend (never from within the call itself), also when the deadline passes
- * or the backend is shut down (-ECANCELED). `done` must not block for long. Buffers passed in stay
- * the caller's and must live until `done`. The *_wait() forms block the calling thread.
+ * from a thread of the backend (never from within the call itself, but once backend_shutdown() has
+ * begun, it may be), also when the deadline passes or the backend is shut down (-ECANCELED). A
+ * system call that has begun is not interrupted by the deadline. `done` must not block for long.
+ * The buffers of a put (the iovec array and what it points to) and the keys of backend_remove_many()
+ * stay the caller's and must live until `done`; all else is copied. The *_wait() forms block the
+ * calling thread.
+ *
+ * Records. An object that will be changed by compare-and-swap is created with
+ * condition.record set. A store that needs to know (files) keeps such objects in another way;
+ * compare-and-swap on an object that is no record gives -EOPNOTSUPP there.
  *
  * Errors are negative errno:
  *   -ENOENT      no such object            -EEXIST   put-if-absent: there is one already
  *   -ESTALE      compare-and-swap: the version is not the one given
- *   -ERANGE      get: the offset is beyond the end
+ *   -ERANGE      get: the offset is beyond the end (at the end is a success with no data)
+ *   -EFBIG       put: above capabilities.max_object_bytes
  *   -EOPNOTSUPP  the store cannot do this  -ETIMEDOUT the deadline passed
  *   -EACCES, -ENOSPC, -EROFS, -EIO, -EHOSTUNREACH as elsewhere; -EINVAL for a malformed key.
  *
@@ -24,14 +34,17 @@
 #ifndef MAILFS_BACKENDS_BACKEND_H
 #define MAILFS_BACKENDS_BACKEND_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
 #define BACKEND_KEY_MAX_BYTES 512
+#define BACKEND_KEY_COMPONENT_MAX_BYTES 200
 #define BACKEND_VERSION_MAX_BYTES 96
 #define BACKEND_DEFAULT_TIMEOUT_MS 60000
+#define BACKEND_LIST_MAX_ENTRIES 100000
 
 /* Who waits: lower values are served first. */
 enum backend_priority {
@@ -54,6 +67,7 @@ enum backend_condition_type {
 
 struct backend_condition {
 	enum backend_condition_type type;
+	bool record; /* with ALWAYS and IF_ABSENT: will be changed by compare-and-swap */
 	struct backend_version version; /* BACKEND_IF_VERSION only */
 };
 
@@ -69,12 +83,14 @@ struct backend_result {
 	struct backend_version version; /* put, get, head */
 	uint64_t object_size_bytes;     /* get, head: of the whole object */
 	int64_t modified_ms;            /* head */
-	void *data;                     /* get: malloc()ed; `done` may take it by setting NULL */
+	void *data;                     /* get: malloc()ed, or NULL when there are none */
 	size_t data_size_bytes;         /* get */
-	struct backend_entry *entries;  /* list: sorted by key; freed after `done` returns */
+	struct backend_entry *entries;  /* list: sorted by key */
 	size_t n_entries;               /* list */
-	char *continuation;             /* list: where to go on, or NULL; freed after `done` */
+	char *continuation;             /* list: where to go on, or NULL at the end */
 };
+/* What data, entries and continuation point to is freed after `done` returns, unless `done` took
+ * it by setting the pointer to NULL (and n_entries to 0). */
 
 typedef void backend_done_fn(struct backend_result *result, void *arg);
 
@@ -87,8 +103,8 @@ struct backend_call {
 };
 
 struct backend_capabilities {
-	bool put_if_absent;        /* atomic, proven by backend_probe() */
-	bool compare_and_swap;     /* atomic, proven by backend_probe() */
+	bool put_if_absent;        /* atomic; backend_probe() proves it */
+	bool compare_and_swap;     /* atomic, on records; backend_probe() proves it */
 	bool local;                /* the store is a local file system: ack=local is the default */
 	uint64_t max_object_bytes;
 	uint32_t max_delete_many;  /* keys in one backend_delete_many() */
@@ -101,9 +117,13 @@ struct backend_space {
 
 struct backend;
 
-/* A driver. Each function has the contract of the backend_* function of its name below. */
+/* A driver. Each function has the contract of the backend_* function of its name below; backend.c
+ * has checked the arguments, timeout_ms and condition are always set. remove_many may be NULL: then
+ * backend.c removes the keys one by one. */
 struct backend_ops {
 	const char *name;
+	/* Completes the call with `error` and does nothing else. */
+	void (*answer)(struct backend *b, int error, const struct backend_call *call);
 	void (*put)(struct backend *b, const char *key, const struct iovec *parts, int n_parts,
 		const struct backend_condition *condition, const struct backend_call *call);
 	void (*get)(struct backend *b, const char *key, uint64_t offset, size_t size_bytes,
@@ -123,9 +143,11 @@ struct backend_ops {
 /* First member of every driver's and wrapper's own struct. */
 struct backend {
 	const struct backend_ops *ops;
+	atomic_bool is_shut_down; /* backend.c's: backend_shutdown() has begun */
 };
 
-/* Stores `parts` in sequence as the object `key`. */
+/* Stores `parts` in sequence as the object `key`. condition NULL is BACKEND_ALWAYS. Conditional
+ * puts whose answer is lost are recognised by their content, so it should hold something unique. */
 void backend_put(struct backend *b, const char *key, const struct iovec *parts, int n_parts,
 	const struct backend_condition *condition, const struct backend_call *call);
 
@@ -169,7 +191,25 @@ void backend_result_done(struct backend_result *result);
  * no `done` is called any more. */
 void backend_shutdown(struct backend *b);
 
-/* Calls backend_shutdown() if that was not done. NULL is allowed. */
+/* Calls backend_shutdown() if that was not done. NULL is allowed. A wrapper frees what it wraps. */
 void backend_free(struct backend *b);
+
+/* ---- for drivers and wrappers */
+
+bool backend_key_is_valid(const char *key);
+bool backend_prefix_is_valid(const char *prefix);
+
+/* Calls `done` and frees what it left in *result. */
+void backend_complete(const struct backend_call *call, struct backend_result *result);
+void backend_complete_error(const struct backend_call *call, int error);
+
+/* clock_monotonic_ms() at which a call that begins now must be complete. */
+uint64_t backend_deadline_ms(const struct backend_call *call);
+
+size_t backend_parts_size_bytes(const struct iovec *parts, int n_parts);
+
+/* For a list: appends a copy; the array grows as needed. -ENOMEM. */
+int backend_result_add_entry(struct backend_result *result, const char *key, uint64_t size_bytes,
+	int64_t modified_ms);
 
 #endif

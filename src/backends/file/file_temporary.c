@@ -1,0 +1,112 @@
+#include <config.h>
+#include "backends/file/file_temporary.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "util/file_io.h"
+
+/* O_TMPFILE spares the two changes of .tmp+ that a name there costs. */
+static int open_unnamed(struct file_backend *fb, int directory_fd)
+{
+	int fd;
+
+	if (directory_fd < 0 || !atomic_load_explicit(&fb->has_unnamed, memory_order_relaxed))
+		return -EOPNOTSUPP;
+	fd = openat(directory_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, FILE_MODE);
+	if (fd >= 0)
+		return fd;
+	if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) {
+		atomic_store(&fb->has_unnamed, false);
+		return -EOPNOTSUPP;
+	}
+	return -errno;
+}
+
+static int open_named(struct file_backend *fb, struct file_temporary *t)
+{
+	int fd;
+
+	file_unique_name(fb, t->name);
+	fd = openat(fb->temporary_fd, t->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+	if (fd < 0)
+		return file_error(errno);
+	t->is_named = true;
+	return fd;
+}
+
+int file_temporary_make(struct file_backend *fb, int directory_fd, const struct iovec *parts,
+	int n_parts, struct file_temporary *ret)
+{
+	struct file_temporary t = {.fd = open_unnamed(fb, directory_fd)};
+	int r;
+
+	if (t.fd == -EOPNOTSUPP)
+		t.fd = open_named(fb, &t);
+	if (t.fd < 0)
+		return t.fd;
+	r = file_io_write_all(t.fd, parts, n_parts);
+	if (r < 0)
+		r = file_error(-r);
+	else if (fsync(t.fd) < 0 || fstat(t.fd, &t.st) < 0)
+		r = file_error(errno);
+	if (r < 0)
+		file_temporary_done(fb, &t);
+	else
+		*ret = t;
+	return r;
+}
+
+static bool is_ours(const struct file_temporary *t, int directory_fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		st.st_ino == t->st.st_ino && st.st_dev == t->st.st_dev;
+}
+
+static int link_it(
+	struct file_backend *fb, const struct file_temporary *t, int directory_fd, const char *name)
+{
+	char path[32];
+
+	if (t->is_named)
+		return linkat(fb->temporary_fd, t->name, directory_fd, name, 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", t->fd);
+	return linkat(AT_FDCWD, path, directory_fd, name, AT_SYMLINK_FOLLOW);
+}
+
+int file_temporary_link(
+	struct file_backend *fb, struct file_temporary *t, int directory_fd, const char *name)
+{
+	int error;
+
+	if (link_it(fb, t, directory_fd, name) == 0)
+		return 0;
+	error = errno;
+	if (error == EEXIST && fb->is_remote && is_ours(t, directory_fd, name))
+		return 0;
+	return file_error(error);
+}
+
+int file_temporary_rename(
+	struct file_backend *fb, struct file_temporary *t, int directory_fd, const char *name)
+{
+	int error = 0;
+
+	if (renameat(fb->temporary_fd, t->name, directory_fd, name) < 0)
+		error = errno;
+	if (error == ENOENT && fb->is_remote && is_ours(t, directory_fd, name))
+		error = 0;
+	if (error == 0)
+		t->is_named = false;
+	return error == 0 ? 0 : file_error(error);
+}
+
+void file_temporary_done(struct file_backend *fb, struct file_temporary *t)
+{
+	close(t->fd);
+	if (t->is_named)
+		(void)unlinkat(fb->temporary_fd, t->name, 0);
+}
