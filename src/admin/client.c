@@ -40,14 +40,14 @@ static int explain(CURLcode code, const char *socket_path, uint64_t timeout_ms, 
 	case CURLE_OK:
 		return 0;
 	case CURLE_COULDNT_CONNECT:
-		return message_fail(ret_message, -ECONNREFUSED,
+		return message_set(ret_message, -ECONNREFUSED,
 			"no mailfs answers at '%s'; has it ended?", socket_path);
 	case CURLE_OPERATION_TIMEDOUT:
-		return message_fail(ret_message, -ETIMEDOUT,
+		return message_set(ret_message, -ETIMEDOUT,
 			"the mailfs at '%s' did not answer within %.1f s", socket_path,
 			(double)timeout_ms / 1000);
 	default:
-		return message_fail(ret_message, -EIO, "cannot ask the mailfs at '%s': %s",
+		return message_set(ret_message, -EIO, "cannot ask the mailfs at '%s': %s",
 			socket_path, curl_easy_strerror(code));
 	}
 }
@@ -103,16 +103,16 @@ int client_ask(const char *socket_path, const struct client_request *request,
 	int r = short_path(socket_path, path, &directory);
 
 	if (r < 0)
-		return message_fail(
+		return message_set(
 			ret_message, r, "cannot reach '%s': %s", socket_path, strerror(-r));
 	curl = curl_easy_init();
 	if (curl == NULL)
-		return message_fail(ret_message, -ENOMEM, "out of memory");
+		return message_set(ret_message, -ENOMEM, "out of memory");
 	r = explain(perform(curl, path, request, &body, &ret->http_status), socket_path,
 		request->timeout_ms, ret_message);
 	curl_easy_cleanup(curl);
 	if (r == 0 && body.data == NULL)
-		r = message_fail(
+		r = message_set(
 			ret_message, -EIO, "the mailfs at '%s' gave an empty answer", socket_path);
 	if (r < 0)
 		free(body.data);

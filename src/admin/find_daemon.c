@@ -37,14 +37,14 @@ static int ask_mount(const char *target, char **ret, char **ret_message)
 	ssize_t n = getxattr(target, CONTROL_XATTR, path, sizeof(path) - 1);
 
 	if (n < 0 && errno == ENOTCONN)
-		return message_fail(ret_message, -ENOTCONN,
+		return message_set(ret_message, -ENOTCONN,
 			"the mailfs that served '%s' has died; run 'umount %s' and mount it again",
 			target, target);
 	if (n < 0 && errno == ENODATA && geteuid() != 0)
-		return message_fail(ret_message, -EACCES,
+		return message_set(ret_message, -EACCES,
 			"only root may ask for the daemon of '%s'; run as root", target);
 	if (n < 0)
-		return message_fail(ret_message, -errno,
+		return message_set(ret_message, -errno,
 			"'%s' does not tell its control socket: %s; name its state directory "
 			"instead",
 			target, strerror(errno));
@@ -61,13 +61,13 @@ int find_daemon(const char *target, char **ret, char **ret_message)
 	if (is_mount(target))
 		return ask_mount(target, ret, ret_message);
 	if (stat(target, &st) < 0)
-		return message_fail(
+		return message_set(
 			ret_message, -errno, "cannot find '%s': %s", target, strerror(errno));
 	if (S_ISDIR(st.st_mode)) {
 		if (asprintf(&path, "%s/" SOCKET_NAME, target) < 0)
 			return -ENOMEM;
 		if (stat(path, &st) < 0)
-			return message_fail(ret_message, -ENOENT,
+			return message_set(ret_message, -ENOENT,
 				"'%s' is neither a mounted mailfs nor the state directory of a "
 				"running one",
 				target);
@@ -75,7 +75,7 @@ int find_daemon(const char *target, char **ret, char **ret_message)
 		path = strdup(target);
 	}
 	if (path != NULL && !S_ISSOCK(st.st_mode))
-		return message_fail(ret_message, -ENOTSOCK,
+		return message_set(ret_message, -ENOTSOCK,
 			"'%s' is no mountpoint, state directory or control socket", target);
 	*ret = TAKE_PTR(path);
 	return *ret != NULL ? 0 : -ENOMEM;

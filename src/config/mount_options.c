@@ -44,7 +44,7 @@ static int take_list(struct mount_options *o, const char *list, char **ret_messa
 		int r = option_list_next(&list, &option);
 
 		if (r < 0)
-			return message_fail(ret_message, r,
+			return message_set(ret_message, r,
 				"the list of options behind -o ends in a lone backslash");
 		if (option == NULL)
 			return 0;
@@ -62,21 +62,21 @@ static int take_positional(struct mount_options *o, int n, char **words, char **
 		"usage: mailfs URL MOUNTPOINT [-o OPTIONS]; 'mailfs -h' says more";
 
 	if (n == 0)
-		return message_fail(
+		return message_set(
 			ret_message, -EINVAL, "no URL and no mountpoint given; %s", hint);
 	if (n == 1)
-		return message_fail(
+		return message_set(
 			ret_message, -EINVAL, "no mountpoint given for '%s'; %s", words[0], hint);
 	if (n > 2)
-		return message_fail(
+		return message_set(
 			ret_message, -EINVAL, "one word too many: '%s'; %s", words[2], hint);
 	if (*words[0] == '\0' || *words[1] == '\0')
-		return message_fail(ret_message, -EINVAL, "the %s is empty; %s",
+		return message_set(ret_message, -EINVAL, "the %s is empty; %s",
 			*words[0] == '\0' ? "URL" : "mountpoint", hint);
 	o->url = strdup(words[0]);
 	o->mountpoint = strdup(words[1]);
 	if (o->url == NULL || o->mountpoint == NULL)
-		return message_fail(ret_message, -ENOMEM, "out of memory");
+		return message_set(ret_message, -ENOMEM, "out of memory");
 	return 0;
 }
 
@@ -85,7 +85,7 @@ static int refuse_flag(const char *word, const char *what, char **ret_message)
 {
 	char flag[3] = {'-', (char)optopt, '\0'};
 
-	return message_fail(ret_message, -EINVAL, "%s '%s'; 'mailfs -h' lists the flags", what,
+	return message_set(ret_message, -EINVAL, "%s '%s'; 'mailfs -h' lists the flags", what,
 		optopt != 0 ? flag : word);
 }
 

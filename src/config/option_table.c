@@ -196,14 +196,13 @@ static int take_valued(struct mount_options *o, const char *option, char **ret_m
 			strncmp(option, valued_options[i].name, length) != 0)
 			continue;
 		if (option[length] == '\0')
-			return message_fail(ret_message, -EINVAL,
-				"option '%s' needs a value: %s=%s", option, option,
-				valued_options[i].values);
+			return message_set(ret_message, -EINVAL, "option '%s' needs a value: %s=%s",
+				option, option, valued_options[i].values);
 		r = valued_options[i].set(o, option + length + 1);
 		if (r == -ENOMEM)
-			return message_fail(ret_message, r, "out of memory");
+			return message_set(ret_message, r, "out of memory");
 		if (r < 0)
-			return message_fail(ret_message, -EINVAL,
+			return message_set(ret_message, -EINVAL,
 				"bad value in option '%s': expected %s=%s", option,
 				valued_options[i].name, valued_options[i].values);
 		return 1;
@@ -218,7 +217,7 @@ int option_table_take(struct mount_options *o, const char *option, char **ret_me
 	if (MATCHES(option, kernel_options)) {
 		r = option_list_append(&o->fuse_options, option);
 		if (r < 0)
-			return message_fail(ret_message, r, "the list of options is too long");
+			return message_set(ret_message, r, "the list of options is too long");
 		return 0;
 	}
 	r = take_valued(o, option, ret_message);
@@ -231,12 +230,12 @@ int option_table_take(struct mount_options *o, const char *option, char **ret_me
 		return 0;
 	}
 	if (strcmp(option, "remount") == 0)
-		return message_fail(ret_message, -EINVAL,
+		return message_set(ret_message, -EINVAL,
 			"a mounted volume cannot be remounted; unmount it and mount it again");
 	if (o->sloppy) {
 		log_warning("unknown mount option '%s' ignored (sloppy)", option);
 		return 0;
 	}
-	return message_fail(ret_message, -EINVAL,
+	return message_set(ret_message, -EINVAL,
 		"unknown mount option '%s'; 'mailfs -h' lists the options", option);
 }

@@ -167,7 +167,7 @@ int control_server_start(const char *socket_path, const struct control_subject *
 	CLEANUP_CLOSE int fd = control_listen(socket_path);
 
 	if (fd < 0)
-		return message_fail(
+		return message_set(
 			ret_message, fd, "cannot listen on '%s': %s", socket_path, strerror(-fd));
 	server = calloc(1, sizeof(*server));
 	if (server == NULL)
@@ -177,7 +177,7 @@ int control_server_start(const char *socket_path, const struct control_subject *
 	server->http = server->socket_path != NULL ? start_http(server, fd) : NULL;
 	if (server->http == NULL) {
 		control_server_stop(server);
-		return message_fail(ret_message, -EAGAIN,
+		return message_set(ret_message, -EAGAIN,
 			"cannot start the control server on '%s': no thread or no memory",
 			socket_path);
 	}

@@ -15,18 +15,17 @@ static int explain(const char *given, int error, char **ret_message)
 {
 	switch (error) {
 	case -ENOENT:
-		return message_fail(ret_message, error,
+		return message_set(ret_message, error,
 			"mountpoint '%s' does not exist; create the directory first", given);
 	case -ENOTDIR:
-		return message_fail(
-			ret_message, error, "mountpoint '%s' is not a directory", given);
+		return message_set(ret_message, error, "mountpoint '%s' is not a directory", given);
 	case -ENOTCONN:
-		return message_fail(ret_message, error,
+		return message_set(ret_message, error,
 			"a filesystem whose daemon has died is still mounted at '%s'; "
 			"run 'umount %s' first",
 			given, given);
 	default:
-		return message_fail(ret_message, error, "cannot use mountpoint '%s': %s", given,
+		return message_set(ret_message, error, "cannot use mountpoint '%s': %s", given,
 			strerror(-error));
 	}
 }
@@ -39,7 +38,7 @@ static int refuse_second_mount(const char *path, const char *url, char **ret_mes
 	if (r < 0)
 		return 0;
 	if (strcmp(entry.fstype, MOUNT_TABLE_FSTYPE) == 0 && strcmp(entry.source, url) == 0)
-		r = message_fail(ret_message, -EBUSY, "'%s' is already mounted at '%s'", url, path);
+		r = message_set(ret_message, -EBUSY, "'%s' is already mounted at '%s'", url, path);
 	mount_entry_done(&entry);
 	return r;
 }
@@ -93,7 +92,7 @@ int mountpoint_keep_clear(
 		return 0;
 	if (real[length] != '\0' && real[length] != '/')
 		return 0;
-	return message_fail(ret_message, -ELOOP,
+	return message_set(ret_message, -ELOOP,
 		"%s '%s' is below the mountpoint '%s' and would disappear under it", what, path,
 		mountpoint);
 }

@@ -41,7 +41,7 @@ static int choose_ack(struct stack *stack, char **ret_message)
 		stack->ack = NODE_ACK_LOCAL;
 		return 0;
 	}
-	return message_fail(ret_message, -EOPNOTSUPP,
+	return message_set(ret_message, -EOPNOTSUPP,
 		"ack=remote%s is not available in this version: it needs the replication journal; "
 		"with -o ack=local, fsync() returns when the change is safe on this machine's "
 		"disk, and mail bodies follow to the backend",
@@ -80,7 +80,7 @@ static int open_filesystem(struct stack *stack, char **ret_message)
 	if (r < 0)
 		return r;
 	r = fs_open(stack->node, &stack->fs);
-	return r < 0 ? message_fail(ret_message, r, "cannot open the filesystem in '%s': %s",
+	return r < 0 ? message_set(ret_message, r, "cannot open the filesystem in '%s': %s",
 			       stack->state->node_path, strerror(-r))
 		     : 0;
 }
@@ -100,7 +100,7 @@ static int open_session(
 	};
 	int r = session_new(stack->fs, &options, &stack->session);
 
-	return r < 0 ? message_fail(ret_message, r, "cannot prepare the mount at '%s': %s",
+	return r < 0 ? message_set(ret_message, r, "cannot prepare the mount at '%s': %s",
 			       stack->mountpoint, strerror(-r))
 		     : 0;
 }

@@ -35,7 +35,7 @@ static int explain(const char *path, int error, char **ret_message)
 		hint = "; give a directory on a writable local disk with -o state=DIR";
 	else if (error == -ENOSPC || error == -EDQUOT)
 		hint = "; free some space there or give another one with -o state=DIR";
-	return message_fail(ret_message, error, "cannot use state directory '%s': %s%s", path,
+	return message_set(ret_message, error, "cannot use state directory '%s': %s%s", path,
 		strerror(-error), hint);
 }
 
@@ -56,7 +56,7 @@ static int make_directory(const char *path, char **ret_message)
 	int r = 0;
 
 	if (slash == NULL)
-		return message_fail(ret_message, parent == NULL ? -ENOMEM : -EINVAL,
+		return message_set(ret_message, parent == NULL ? -ENOMEM : -EINVAL,
 			"state directory '%s' is not an absolute path", path);
 	*slash = '\0';
 	if (stat(path, &st) == 0)
@@ -107,7 +107,7 @@ static int check_directory(const char *path, const char *identity_path, char **r
 		return 0;
 	r = check_unused(path);
 	if (r == -ENOTEMPTY)
-		return message_fail(ret_message, r,
+		return message_set(ret_message, r,
 			"'%s' is not a state directory and not empty; give a new or empty one with "
 			"-o state=DIR",
 			path);
@@ -127,9 +127,9 @@ static int explain_holder(int fd, const char *path, char **ret_message)
 	pid = strsep(&rest, "\n");
 	mountpoint = strsep(&rest, "\n");
 	if (mountpoint == NULL)
-		return message_fail(ret_message, -EBUSY,
+		return message_set(ret_message, -EBUSY,
 			"state directory '%s' is in use by another mailfs", path);
-	return message_fail(ret_message, -EBUSY,
+	return message_set(ret_message, -EBUSY,
 		"state directory '%s' is in use by pid %s (mounted at '%s')", path, pid,
 		mountpoint);
 }
@@ -197,7 +197,7 @@ static int check_identity(struct state_directory *state, const char *path,
 	int r;
 
 	if (strcmp(identity->volume_uuid, request->volume_uuid) != 0)
-		return message_fail(ret_message, -EEXIST,
+		return message_set(ret_message, -EEXIST,
 			"state directory '%s' belongs to volume %s (%s), but '%s' is volume %s; "
 			"give another one with -o state=DIR",
 			state->path, identity->volume_uuid, identity->url, request->url,
@@ -224,12 +224,12 @@ static int load_identity(struct state_directory *state, const char *path,
 	if (r == 0)
 		r = state_identity_parse(text, size_bytes, &state->identity);
 	if (r == -EPROTONOSUPPORT)
-		return message_fail(ret_message, r,
+		return message_set(ret_message, r,
 			"state directory '%s' has format %u, this mailfs knows up to %u; "
 			"use a newer mailfs",
 			state->path, state->identity.format_version, STATE_FORMAT_VERSION);
 	if (r == -EBADMSG || r == -EFBIG)
-		return message_fail(ret_message, -EBADMSG,
+		return message_set(ret_message, -EBADMSG,
 			"'%s' is damaged, so whose state this is cannot be told; restore it, or "
 			"give another directory with -o state=DIR",
 			path);
