@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include "util/cleanup.h"
 #include "util/message.h"
 #include "util/mount_table.h"
 
 #define OPEN_MOUNTPOINT_PREFIX "/dev/fd/"
+#define FUSE_TYPE_PREFIX "fuse."
 
 static int explain(const char *given, int error, char **ret_message)
 {
@@ -30,14 +32,18 @@ static int explain(const char *given, int error, char **ret_message)
 	}
 }
 
+/* The kernel answers stat() of a dead mount from its cache, but not statfs(). */
 static int refuse_second_mount(const char *path, const char *url, char **ret_message)
 {
-	struct mount_entry entry;
+	struct mount_entry entry = {0};
+	struct statfs statistics;
 	int r = mount_table_find(path, &entry);
 
-	if (r < 0)
-		return 0;
-	if (strcmp(entry.fstype, MOUNT_TABLE_FSTYPE) == 0 && strcmp(entry.source, url) == 0)
+	if (r < 0 || strncmp(entry.fstype, FUSE_TYPE_PREFIX, strlen(FUSE_TYPE_PREFIX)) != 0)
+		r = 0;
+	else if (statfs(path, &statistics) < 0 && errno == ENOTCONN)
+		r = explain(path, -ENOTCONN, ret_message);
+	else if (strcmp(entry.fstype, MOUNT_TABLE_FSTYPE) == 0 && strcmp(entry.source, url) == 0)
 		r = message_set(ret_message, -EBUSY, "'%s' is already mounted at '%s'", url, path);
 	mount_entry_done(&entry);
 	return r;
