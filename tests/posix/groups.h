@@ -21,8 +21,10 @@ extern const struct test_group group_mmap;
 extern const struct test_group group_lock;
 extern const struct test_group group_xattr;
 extern const struct test_group group_readdir;
+extern const struct test_group group_scan;
 extern const struct test_group group_fsx;
 extern const struct test_group group_race;
+extern const struct test_group group_concurrent;
 extern const struct test_group group_copy;
 extern const struct test_group group_class;
 

@@ -136,6 +136,41 @@ void kit_pattern(uint8_t *data, size_t len, uint64_t seed, uint64_t at)
 	}
 }
 
+static void expect_bytes(int fd, off_t at, const uint8_t *want, size_t len)
+{
+	uint8_t *got = kit_alloc(len);
+	kit_pread(fd, got, len, at);
+	for (size_t i = 0; i < len; i++) {
+		if (got[i] != want[i])
+			FAIL("byte %lld of the file is 0x%02x, wanted 0x%02x",
+				(long long)at + (long long)i, got[i], want[i]);
+	}
+	free(got);
+}
+
+void kit_expect_zeros(int fd, off_t at, size_t len)
+{
+	uint8_t *want = kit_alloc(len);
+	expect_bytes(fd, at, want, len);
+	free(want);
+}
+
+void kit_expect_pattern(int fd, off_t at, size_t len, uint64_t seed, off_t pattern_at)
+{
+	uint8_t *want = kit_alloc(len);
+	kit_pattern(want, len, seed, (uint64_t)pattern_at);
+	expect_bytes(fd, at, want, len);
+	free(want);
+}
+
+void kit_expect_pattern_file(const char *path, size_t size, uint64_t seed)
+{
+	int fd = OK(open(path, O_RDONLY));
+	EQ(kit_fstat(fd).st_size, size);
+	kit_expect_pattern(fd, 0, size, seed, 0);
+	OK(close(fd));
+}
+
 void *kit_alloc(size_t size)
 {
 	void *p = calloc(1, size != 0 ? size : 1);

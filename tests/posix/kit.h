@@ -32,6 +32,11 @@ void kit_pwrite(int fd, const void *data, size_t len, off_t at);
 void kit_pread(int fd, void *data, size_t len, off_t at);
 /* The bytes at offset `at` of an endless reproducible stream; no byte is 0. */
 void kit_pattern(uint8_t *data, size_t len, uint64_t seed, uint64_t at);
+/* What the file holds there: zeros; the pattern of seed from pattern_at on. */
+void kit_expect_zeros(int fd, off_t at, size_t len);
+void kit_expect_pattern(int fd, off_t at, size_t len, uint64_t seed, off_t pattern_at);
+/* The whole file is what kit_pattern_file() made. */
+void kit_expect_pattern_file(const char *path, size_t size, uint64_t seed);
 void *kit_alloc(size_t size); /* zeroed, never NULL */
 
 /* Remove name below dirfd with all it contains. */

@@ -92,19 +92,6 @@ static void random_while_renamed(void)
 	}
 }
 
-static void expect_pattern(const char *path, size_t size, uint64_t seed)
-{
-	uint8_t *want = kit_alloc(size), *got = kit_alloc(size);
-	int fd = OK(open(path, O_RDONLY));
-	EQ(kit_fstat(fd).st_size, size);
-	kit_pattern(want, size, seed, 0);
-	kit_pread(fd, got, size, 0);
-	EQ_MEM(got, want, size);
-	OK(close(fd));
-	free(want);
-	free(got);
-}
-
 static void maildir_delivery(void)
 {
 	maildir();
@@ -115,10 +102,10 @@ static void maildir_delivery(void)
 	WATCH(OK(rename("tmp/1", "new/1")), SEES("tmp", MARK_MC), SEES("new", MARK_MC));
 	int dir = OK(open("new", O_RDONLY | O_DIRECTORY));
 	OK(fdatasync(dir));
-	expect_pattern("new/1", 23456, 5);
+	kit_expect_pattern_file("new/1", 23456, 5);
 	OK(rename("new/1", "cur/1:2,"));
 	OK(rename("cur/1:2,", "cur/1:2,S"));
-	expect_pattern("cur/1:2,S", 23456, 5);
+	kit_expect_pattern_file("cur/1:2,S", 23456, 5);
 	struct stat after = kit_stat("cur/1:2,S");
 	EQ(after.st_ino, before.st_ino);
 	EQ(after.st_mtim.tv_sec, before.st_mtim.tv_sec);
@@ -140,7 +127,7 @@ static void dbox_delivery(void)
 	OK(rename(".temp.1.2.host", "u.7"));
 	kit_pwrite(fd, data, 16, 0); /* the descriptor goes on under the new name */
 	OK(close(fd));
-	expect_pattern("u.7", sizeof(data), 6);
+	kit_expect_pattern_file("u.7", sizeof(data), 6);
 }
 
 static void log_rotation(void)
@@ -168,7 +155,7 @@ static void index_rewrite(void)
 		OK(fdatasync(fd));
 		OK(close(fd));
 		OK(rename("dovecot.index.tmp", "dovecot.index"));
-		expect_pattern("dovecot.index", 1000 + i * 777, i);
+		kit_expect_pattern_file("dovecot.index", 1000 + i * 777, i);
 	}
 	EQ(kit_count_names("."), 1);
 }

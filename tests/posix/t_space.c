@@ -10,25 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void expect_zeros(int fd, off_t from, size_t len)
-{
-	uint8_t *data = kit_alloc(len), *zeros = kit_alloc(len);
-	kit_pread(fd, data, len, from);
-	EQ_MEM(data, zeros, len);
-	free(data);
-	free(zeros);
-}
-
-static void expect_pattern(int fd, off_t from, size_t len, uint64_t seed)
-{
-	uint8_t *data = kit_alloc(len), *want = kit_alloc(len);
-	kit_pread(fd, data, len, from);
-	kit_pattern(want, len, seed, (uint64_t)from);
-	EQ_MEM(data, want, len);
-	free(data);
-	free(want);
-}
-
 static void allocate(int fd, int mode, off_t from, off_t len)
 {
 	if (fallocate(fd, mode, from, len) == 0)
@@ -44,12 +25,12 @@ static void holes_read_as_zeros(void)
 	for (off_t at = 1000; at < 4000000; at += 333333)
 		kit_pwrite(fd, "data", 4, at);
 	for (off_t at = 1000; at + 333333 < 4000000; at += 333333) {
-		expect_zeros(fd, at + 4, 333329);
+		kit_expect_zeros(fd, at + 4, 333329);
 		char got[4];
 		kit_pread(fd, got, 4, at);
 		EQ_MEM(got, "data", 4);
 	}
-	expect_zeros(fd, 0, 1000);
+	kit_expect_zeros(fd, 0, 1000);
 }
 
 /* POSIX allows a filesystem to show no holes at all, but what it shows must be true. */
@@ -118,11 +99,11 @@ static void fallocate_grows(void)
 	int fd = OK(open("file", O_RDWR));
 	allocate(fd, 0, 0, 200000);
 	EQ(kit_fstat(fd).st_size, 200000);
-	expect_pattern(fd, 0, 5000, 1);
-	expect_zeros(fd, 5000, 195000);
+	kit_expect_pattern(fd, 0, 5000, 1, 0);
+	kit_expect_zeros(fd, 5000, 195000);
 	allocate(fd, 0, 100, 1000); /* inside: no change */
 	EQ(kit_fstat(fd).st_size, 200000);
-	expect_pattern(fd, 0, 5000, 1);
+	kit_expect_pattern(fd, 0, 5000, 1, 0);
 	EQ(posix_fallocate(fd, 200000, 1), 0);
 	EQ(kit_fstat(fd).st_size, 200001);
 }
@@ -134,8 +115,8 @@ static void fallocate_keep_size(void)
 	allocate(fd, FALLOC_FL_KEEP_SIZE, 0, 200000);
 	EQ(kit_fstat(fd).st_size, 5000);
 	OK(ftruncate(fd, 100000));
-	expect_zeros(fd, 5000, 95000);
-	expect_pattern(fd, 0, 5000, 1);
+	kit_expect_zeros(fd, 5000, 95000);
+	kit_expect_pattern(fd, 0, 5000, 1, 0);
 }
 
 static void fallocate_errors(void)
@@ -188,9 +169,9 @@ static void zero_range(void)
 	kit_pattern_file("file", size, 7);
 	int fd = OK(open("file", O_RDWR));
 	allocate(fd, FALLOC_FL_ZERO_RANGE, 10001, 30000);
-	expect_pattern(fd, 0, 10001, 7);
-	expect_zeros(fd, 10001, 30000);
-	expect_pattern(fd, 40001, size - 40001, 7);
+	kit_expect_pattern(fd, 0, 10001, 7, 0);
+	kit_expect_zeros(fd, 10001, 30000);
+	kit_expect_pattern(fd, 40001, size - 40001, 7, 40001);
 	allocate(fd, FALLOC_FL_ZERO_RANGE, 99000, 5000);
 	EQ(kit_fstat(fd).st_size, 104000);
 }
@@ -205,7 +186,7 @@ static void unknown_modes_refused(void)
 		EQ(kit_fstat(fd).st_size, 65536 - 4096);
 	} else {
 		CHECK(errno == EOPNOTSUPP || errno == EINVAL);
-		expect_pattern(fd, 0, 65536, 7);
+		kit_expect_pattern(fd, 0, 65536, 7, 0);
 	}
 }
 

@@ -11,15 +11,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static void expect_zeros(int fd, off_t from, size_t len)
-{
-	uint8_t *data = kit_alloc(len), *zeros = kit_alloc(len);
-	kit_pread(fd, data, len, from);
-	EQ_MEM(data, zeros, len);
-	free(data);
-	free(zeros);
-}
-
 static void shrink_and_grow_leaves_zeros(void)
 {
 	static const off_t cuts[] = {
@@ -34,7 +25,7 @@ static void shrink_and_grow_leaves_zeros(void)
 		OK(ftruncate(fd, 300000));
 		kit_pread(fd, got, (size_t)cuts[i], 0);
 		EQ_MEM(got, want, (size_t)cuts[i]);
-		expect_zeros(fd, cuts[i], (size_t)(300000 - cuts[i]));
+		kit_expect_zeros(fd, cuts[i], (size_t)(300000 - cuts[i]));
 		OK(close(fd));
 		OK(unlink("file"));
 	}
@@ -46,7 +37,7 @@ static void shrink_and_write_past_leaves_zeros(void)
 	int fd = OK(open("file", O_RDWR));
 	OK(ftruncate(fd, 5001));
 	kit_pwrite(fd, "end", 3, 150000);
-	expect_zeros(fd, 5001, 150000 - 5001);
+	kit_expect_zeros(fd, 5001, 150000 - 5001);
 	EQ(kit_fstat(fd).st_size, 150003);
 }
 
@@ -59,7 +50,7 @@ static void by_path_and_through_other_descriptor(void)
 	EQ(kit_fstat(fd).st_size, 100);
 	EQ(OKL(pread(fd, &c, 1, 100)), 0);
 	OK(truncate("file", 1000));
-	expect_zeros(fd, 100, 900);
+	kit_expect_zeros(fd, 100, 900);
 }
 
 static void errors(void)
@@ -127,9 +118,9 @@ static void terabyte_file(void)
 	EQ(kit_stat("file").st_size, tib + 4);
 	kit_pread(fd, data, 4, tib);
 	EQ_MEM(data, "tail", 4);
-	expect_zeros(fd, tib - 100000, 100000);
-	expect_zeros(fd, tib / 2 + 7, 100000);
-	expect_zeros(fd, 0, 4096);
+	kit_expect_zeros(fd, tib - 100000, 100000);
+	kit_expect_zeros(fd, tib / 2 + 7, 100000);
+	kit_expect_zeros(fd, 0, 4096);
 	CHECK((off_t)kit_stat("file").st_blocks * 512 < (off_t)1 << 30);
 	OK(close(fd));
 	fd = OK(open("file", O_RDWR));
@@ -137,7 +128,7 @@ static void terabyte_file(void)
 	EQ_MEM(data, "tail", 4);
 	OK(ftruncate(fd, 10));
 	OK(ftruncate(fd, tib + 4));
-	expect_zeros(fd, tib - 10, 14);
+	kit_expect_zeros(fd, tib - 10, 14);
 }
 
 static void file_size_limit_of_process(void)
