@@ -12,6 +12,7 @@ extern const struct test_group group_dir;
 extern const struct test_group group_node;
 extern const struct test_group group_name;
 extern const struct test_group group_owner;
+extern const struct test_group group_matrix;
 extern const struct test_group group_time;
 extern const struct test_group group_truncate;
 extern const struct test_group group_orphan;

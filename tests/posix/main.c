@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 static const struct test_group *const groups[] = {&group_path, &group_open, &group_link,
-	&group_rename, &group_dir, &group_node, &group_name, &group_owner, &group_time,
-	&group_truncate, &group_orphan, &group_data, &group_space, &group_mmap, &group_lock,
-	&group_xattr, &group_readdir, &group_scan, &group_fsx, &group_race, &group_concurrent,
-	&group_copy, &group_class};
+	&group_rename, &group_dir, &group_node, &group_name, &group_owner, &group_matrix,
+	&group_time, &group_truncate, &group_orphan, &group_data, &group_space, &group_mmap,
+	&group_lock, &group_xattr, &group_readdir, &group_scan, &group_fsx, &group_race,
+	&group_concurrent, &group_copy, &group_class};
 
 static int usage(FILE *out)
 {
