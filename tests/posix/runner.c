@@ -87,8 +87,10 @@ static void run_apart(
 	int fds[2];
 	memset(out, 0, sizeof(*out));
 	fflush(stdout);
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		snprintf(out->report, sizeof(out->report), "Fpipe: %m");
 		return;
+	}
 	pid_t pid = fork();
 	if (pid == 0) {
 		setpgid(0, 0);
@@ -108,17 +110,24 @@ static void run_apart(
 	close(fds[0]);
 }
 
+struct job {
+	const struct test_case *run;
+	const char *sub; /* the directory of the case, below the current one */
+};
+
+/* Only the child touches the directory under test, so that a hang is a failure and not the end. */
 static void case_main(const void *arg)
 {
-	const struct test_case *c = arg;
-	c->run();
+	const struct job *job = arg;
+	OK(mkdir(job->sub, 0777));
+	OK(chdir(job->sub));
+	job->run->run();
 }
 
 static void cleanup_main(const void *arg)
 {
-	const char *name = arg;
-	OK(chdir(".."));
-	kit_remove_tree(AT_FDCWD, name);
+	const struct job *job = arg;
+	kit_remove_tree(AT_FDCWD, job->sub);
 }
 
 static void print_result(struct totals *t, const char *name, const struct outcome *out)
@@ -145,30 +154,34 @@ static void print_result(struct totals *t, const char *name, const struct outcom
 		printf("ended with status 0x%x\n", (unsigned int)out->status);
 }
 
-static void run_case(const struct test_group *group, const struct test_case *c, const char *dir,
-	struct totals *t)
+static bool passed(const struct outcome *out)
+{
+	return out->report[0] == '\0' && !out->timed_out && out->status == 0;
+}
+
+/* False if a process is stuck in the filesystem for good: then no case can be run any more. */
+static bool run_case(const struct test_group *group, const struct test_case *c, struct totals *t)
 {
 	char name[256], sub[64];
-	struct outcome out, cleanup;
+	struct outcome out, cleanup = {0};
+	struct job job = {c, sub};
 	snprintf(name, sizeof(name), "%s.%s", group->name, c->name);
 	snprintf(sub, sizeof(sub), "posix-suite.%ld.%u", (long)getpid(), t->number + 1);
-	if (chdir(dir) < 0 || mkdir(sub, 0777) < 0 || chmod(sub, 0777) < 0 || chdir(sub) < 0) {
-		memset(&out, 0, sizeof(out));
-		snprintf(out.report, sizeof(out.report), "Fcannot make %s: %m", sub);
-		print_result(t, name, &out);
-		return;
-	}
-	run_apart(case_main, c, c->timeout_s != 0 ? c->timeout_s : DEFAULT_TIMEOUT_S, &out);
-	run_apart(cleanup_main, sub, CLEANUP_TIMEOUT_S, &cleanup);
-	if (out.report[0] == '\0' && !out.timed_out && out.status == 0 &&
-		(cleanup.report[0] != '\0' || cleanup.timed_out || cleanup.status != 0)) {
+	run_apart(case_main, &job, c->timeout_s != 0 ? c->timeout_s : DEFAULT_TIMEOUT_S, &out);
+	bool stuck = out.status == -1;
+	if (!stuck)
+		run_apart(cleanup_main, &job, CLEANUP_TIMEOUT_S, &cleanup);
+	if (passed(&out) && !passed(&cleanup)) {
 		out = cleanup;
 		if (cleanup.report[0] != '\0')
 			snprintf(out.report, sizeof(out.report), "Fcleanup: %.1000s",
 				cleanup.report + 1);
 	}
 	print_result(t, name, &out);
+	if (stuck || cleanup.status == -1)
+		printf("Bail out! a process cannot be killed\n");
 	fflush(stdout);
+	return !stuck && cleanup.status != -1;
 }
 
 static unsigned int count_selected(
@@ -182,24 +195,28 @@ static unsigned int count_selected(
 	return n;
 }
 
+static void run_all(const struct test_group *const *groups, size_t group_count, const char *pattern,
+	struct totals *t)
+{
+	for (size_t g = 0; g < group_count; g++) {
+		for (size_t i = 0; i < groups[g]->count; i++) {
+			const struct test_case *c = &groups[g]->cases[i];
+			if (selected(groups[g], c, pattern) && !run_case(groups[g], c, t))
+				return;
+		}
+	}
+}
+
 int runner_run(const struct test_group *const *groups, size_t group_count, const char *pattern,
 	const char *dir)
 {
 	struct totals t = {0};
-	char full[4096];
-	if (chdir(dir) < 0 || getcwd(full, sizeof(full)) == NULL) {
+	if (chdir(dir) < 0) {
 		fprintf(stderr, "posix-suite: %s: %m\n", dir);
 		return -1;
 	}
-	umask(0);
 	printf("1..%u\n", count_selected(groups, group_count, pattern));
-	for (size_t g = 0; g < group_count; g++) {
-		for (size_t i = 0; i < groups[g]->count; i++) {
-			const struct test_case *c = &groups[g]->cases[i];
-			if (selected(groups[g], c, pattern))
-				run_case(groups[g], c, full, &t);
-		}
-	}
+	run_all(groups, group_count, pattern, &t);
 	printf("# %u cases, %u failed, %u skipped\n", t.number, t.failed, t.skipped);
 	return (int)t.failed;
 }
