@@ -166,11 +166,11 @@ static void append_from_processes(void)
 		unsigned int writer = data[at + 2];
 		unsigned int round = data[at + 3] | (unsigned int)data[at + 4] << 8;
 		CHECK(writer < APPENDERS && at + len <= size);
-		EQ(round, next[writer]);
+		EQ(round, next[writer % APPENDERS]);
 		EQ(len, record_length(writer, round));
 		for (size_t i = 5; i < len; i++)
 			CHECK(data[at + i] == 'a' + writer);
-		next[writer]++;
+		next[writer % APPENDERS]++;
 		at += len;
 	}
 	for (unsigned int i = 0; i < APPENDERS; i++)
