@@ -146,6 +146,14 @@ static void rewinddir_sees_changes(void)
 	closedir(dir);
 }
 
+static const char *next_name(DIR *dir)
+{
+	struct dirent *e = readdir(dir);
+	if (e == NULL)
+		FAIL("readdir gave nothing: %m");
+	return e->d_name;
+}
+
 static void seekdir_returns_to_the_place(void)
 {
 	enum { COUNT = 2000 };
@@ -157,18 +165,14 @@ static void seekdir_returns_to_the_place(void)
 	DIR *dir = listing_open("d");
 	for (; n < COUNT; n++) {
 		places[n] = telldir(dir);
-		struct dirent *e = readdir(dir);
-		CHECK(e != NULL);
-		snprintf(names[n], sizeof(names[n]), "%.15s", e->d_name);
+		snprintf(names[n], sizeof(names[n]), "%.15s", next_name(dir));
 	}
 	CHECK(readdir(dir) == NULL);
 	uint64_t random = 1;
 	for (int i = 0; i < 500; i++) {
 		int k = (int)kit_random_below(&random, COUNT);
 		seekdir(dir, places[k]);
-		struct dirent *e = readdir(dir);
-		CHECK(e != NULL);
-		EQ_STR(e->d_name, names[k]);
+		EQ_STR(next_name(dir), names[k]);
 	}
 	closedir(dir);
 }
