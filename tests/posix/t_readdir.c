@@ -149,9 +149,8 @@ static void rewinddir_sees_changes(void)
 static const char *next_name(DIR *dir)
 {
 	struct dirent *e = readdir(dir);
-	if (e == NULL)
-		FAIL("readdir gave nothing: %m");
-	return e->d_name;
+	CHECK(e != NULL);
+	return e != NULL ? e->d_name : "";
 }
 
 static void seekdir_returns_to_the_place(void)
