@@ -143,13 +143,12 @@ static void put_done(struct backend_result *result, void *arg)
 static void start_put(struct flight *f)
 {
 	struct upload_task *task = f->task;
-	struct iovec parts[BODY_OBJECT_MAX_PARTS];
-	int n = body_object_parts(&task->object, parts);
 	struct backend_condition condition = {.type = BACKEND_IF_ABSENT};
 	struct backend_call call = {
 		.priority = BACKEND_BACKGROUND, .done = put_done, .arg = f};
 
-	backend_put(f->uploader->node->backend, task->key, parts, n, &condition, &call);
+	backend_put(f->uploader->node->backend, task->key, task->object.parts, task->object.n_parts,
+		&condition, &call);
 }
 
 /* Prepares one body; NULL when there was nothing to do or it failed, and its turn is over. */

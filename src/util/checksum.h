@@ -6,7 +6,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 uint64_t checksum_64(const void *data, size_t size_bytes);
+
+/* Of the parts one behind the other, as if they were one; no memory is allocated. */
+uint64_t checksum_64_parts(const struct iovec *parts, int n_parts);
 
 #endif

@@ -1,0 +1,237 @@
+#include <config.h>
+#include "cache/body_object.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+#include "util/checksum.h"
+#include "util/cleanup.h"
+#include "util/codec.h"
+
+#define MAGIC "MFSBODY" /* and its NUL */
+#define MAGIC_BYTES 8
+#define COMPRESSION_LEVEL 1
+#define MIN_COMPRESSED_BYTES 256 /* smaller bodies are not tried */
+
+/* The header without its own checksum, which stands at its end. */
+struct header {
+	uint8_t encoding;
+	struct uuid id;
+	uint64_t raw_size_bytes;
+	uint64_t stored_size_bytes;
+	uint64_t raw_checksum;
+	uint64_t stored_checksum;
+};
+
+static void encode_header(const struct header *h, uint8_t to[BODY_OBJECT_HEADER_BYTES])
+{
+	struct encoder e = encoder_over(to, BODY_OBJECT_HEADER_BYTES);
+
+	encode_bytes(&e, MAGIC, MAGIC_BYTES);
+	encode_u16(&e, BODY_OBJECT_FORMAT_VERSION);
+	encode_u8(&e, h->encoding);
+	encode_u8(&e, 0);
+	encode_u32(&e, BODY_OBJECT_HEADER_BYTES);
+	encode_bytes(&e, h->id.bytes, UUID_BYTES);
+	encode_u64(&e, h->raw_size_bytes);
+	encode_u64(&e, h->stored_size_bytes);
+	encode_u64(&e, h->raw_checksum);
+	encode_u64(&e, h->stored_checksum);
+	encode_u64(&e, checksum_64(to, e.size_bytes));
+}
+
+static int decode_header(const void *object, size_t size_bytes, struct header *ret)
+{
+	struct decoder d = decoder_over(object, size_bytes);
+	uint8_t magic[MAGIC_BYTES], reserved;
+	uint16_t version;
+	uint32_t header_size;
+	struct header h;
+	uint64_t checksum;
+
+	decode_bytes(&d, magic, sizeof(magic));
+	version = decode_u16(&d);
+	h.encoding = decode_u8(&d);
+	reserved = decode_u8(&d);
+	header_size = decode_u32(&d);
+	decode_bytes(&d, h.id.bytes, UUID_BYTES);
+	h.raw_size_bytes = decode_u64(&d);
+	h.stored_size_bytes = decode_u64(&d);
+	h.raw_checksum = decode_u64(&d);
+	h.stored_checksum = decode_u64(&d);
+	checksum = decode_u64(&d);
+	if (!decoder_ok(&d) || memcmp(magic, MAGIC, MAGIC_BYTES) != 0 ||
+		version != BODY_OBJECT_FORMAT_VERSION || reserved != 0 ||
+		header_size != BODY_OBJECT_HEADER_BYTES ||
+		checksum != checksum_64(object, BODY_OBJECT_HEADER_BYTES - sizeof(checksum)))
+		return -EBADMSG;
+	*ret = h;
+	return 0;
+}
+
+/* Compresses part after part into `limit_bytes`; the size, or 0 when it does not fit. */
+static size_t compress_parts(ZSTD_CCtx *context, const struct iovec *parts, int n_parts,
+	void *to, size_t limit_bytes)
+{
+	ZSTD_outBuffer out = {to, limit_bytes, 0};
+
+	for (int i = 0; i < n_parts; i++) {
+		ZSTD_inBuffer in = {parts[i].iov_base, parts[i].iov_len, 0};
+		ZSTD_EndDirective end = i == n_parts - 1 ? ZSTD_e_end : ZSTD_e_continue;
+		size_t left;
+
+		do {
+			left = ZSTD_compressStream2(context, &out, &in, end);
+			if (ZSTD_isError(left) || (out.pos == out.size && left > 0))
+				return 0;
+		} while (in.pos < in.size || (end == ZSTD_e_end && left > 0));
+	}
+	return out.pos;
+}
+
+/* *ret_data stays NULL when compression does not pay. */
+static int compress(const struct iovec *parts, int n_parts, size_t raw_size_bytes, void **ret_data,
+	size_t *ret_size_bytes)
+{
+	size_t limit_bytes = raw_size_bytes - raw_size_bytes / 8, size;
+	CLEANUP_FREE void *data = NULL;
+	ZSTD_CCtx *context;
+
+	if (raw_size_bytes < MIN_COMPRESSED_BYTES)
+		return 0;
+	data = malloc(limit_bytes);
+	context = ZSTD_createCCtx();
+	if (data == NULL || context == NULL) {
+		ZSTD_freeCCtx(context);
+		return -ENOMEM;
+	}
+	(void)ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, COMPRESSION_LEVEL);
+	(void)ZSTD_CCtx_setPledgedSrcSize(context, raw_size_bytes);
+	size = compress_parts(context, parts, n_parts, data, limit_bytes);
+	ZSTD_freeCCtx(context);
+	if (size > 0) {
+		*ret_data = TAKE_PTR(data);
+		*ret_size_bytes = size;
+	}
+	return 0;
+}
+
+static int check_sizes(const struct iovec *parts, int n_parts, size_t raw_size_bytes)
+{
+	size_t total = 0;
+
+	if (n_parts < 0 || n_parts > BODY_OBJECT_MAX_PARTS || raw_size_bytes > BODY_OBJECT_MAX_BYTES)
+		return -EFBIG;
+	for (int i = 0; i < n_parts; i++) {
+		if (parts[i].iov_len > raw_size_bytes - total)
+			return -EINVAL;
+		total += parts[i].iov_len;
+	}
+	return total == raw_size_bytes ? 0 : -EINVAL;
+}
+
+int body_object_encode(const struct uuid *id, const struct iovec *parts, int n_parts,
+	size_t raw_size_bytes, struct body_object_buffer *ret)
+{
+	struct header h = {.id = *id, .raw_size_bytes = raw_size_bytes};
+	void *compressed = NULL;
+	size_t compressed_size = 0;
+	int r = check_sizes(parts, n_parts, raw_size_bytes);
+
+	if (r == 0)
+		r = compress(parts, n_parts, raw_size_bytes, &compressed, &compressed_size);
+	if (r < 0)
+		return r;
+	h.raw_checksum = checksum_64_parts(parts, n_parts);
+	h.encoding = compressed == NULL ? BODY_OBJECT_RAW : BODY_OBJECT_ZSTD;
+	h.stored_size_bytes = compressed == NULL ? raw_size_bytes : compressed_size;
+	h.stored_checksum =
+		compressed == NULL ? h.raw_checksum : checksum_64(compressed, compressed_size);
+	encode_header(&h, ret->header);
+	ret->compressed = compressed;
+	ret->size_bytes = BODY_OBJECT_HEADER_BYTES + (size_t)h.stored_size_bytes;
+	ret->parts[0] = (struct iovec){ret->header, BODY_OBJECT_HEADER_BYTES};
+	ret->n_parts = 1 + (compressed == NULL ? n_parts : 1);
+	if (compressed != NULL)
+		ret->parts[1] = (struct iovec){compressed, compressed_size};
+	else if (n_parts > 0)
+		memcpy(ret->parts + 1, parts, (size_t)n_parts * sizeof(*parts));
+	return 0;
+}
+
+void body_object_buffer_done(struct body_object_buffer *buffer)
+{
+	free(buffer->compressed);
+	buffer->compressed = NULL;
+}
+
+static int unpack(const struct header *h, const uint8_t *stored, void *to)
+{
+	size_t size;
+
+	if (h->encoding == BODY_OBJECT_RAW) {
+		memcpy(to, stored, (size_t)h->raw_size_bytes);
+		return 0;
+	}
+	size = ZSTD_decompress(
+		to, (size_t)h->raw_size_bytes, stored, (size_t)h->stored_size_bytes);
+	if (ZSTD_isError(size) || size != h->raw_size_bytes ||
+		checksum_64(to, size) != h->raw_checksum)
+		return -EBADMSG;
+	return 0;
+}
+
+static int check_header(const struct header *h, size_t size_bytes, const struct uuid *expected_id)
+{
+	if (h->encoding > BODY_OBJECT_ZSTD || h->raw_size_bytes > BODY_OBJECT_MAX_BYTES ||
+		h->stored_size_bytes != size_bytes - BODY_OBJECT_HEADER_BYTES ||
+		memcmp(h->id.bytes, expected_id->bytes, UUID_BYTES) != 0)
+		return -EBADMSG;
+	if (h->encoding == BODY_OBJECT_RAW && (h->stored_size_bytes != h->raw_size_bytes ||
+						      h->stored_checksum != h->raw_checksum))
+		return -EBADMSG;
+	return 0;
+}
+
+int body_object_decode(const void *object, size_t size_bytes, const struct uuid *expected_id,
+	void **ret_data, size_t *ret_size_bytes)
+{
+	const uint8_t *stored = (const uint8_t *)object + BODY_OBJECT_HEADER_BYTES;
+	CLEANUP_FREE void *data = NULL;
+	struct header h;
+	int r;
+
+	if (size_bytes < BODY_OBJECT_HEADER_BYTES)
+		return -EBADMSG;
+	r = decode_header(object, size_bytes, &h);
+	if (r == 0)
+		r = check_header(&h, size_bytes, expected_id);
+	if (r == 0 && checksum_64(stored, (size_t)h.stored_size_bytes) != h.stored_checksum)
+		r = -EBADMSG;
+	if (r < 0)
+		return r;
+	data = malloc((size_t)h.raw_size_bytes + 1);
+	if (data == NULL)
+		return -ENOMEM;
+	r = unpack(&h, stored, data);
+	if (r < 0)
+		return r;
+	*ret_data = TAKE_PTR(data);
+	*ret_size_bytes = (size_t)h.raw_size_bytes;
+	return 0;
+}
+
+void body_object_key(uint64_t account, const struct uuid *id, char key[BODY_OBJECT_KEY_BYTES])
+{
+	char uuid[UUID_TEXT_BYTES];
+	uint8_t number[8];
+	struct encoder e = encoder_over(number, sizeof(number));
+
+	encode_u64(&e, account);
+	uuid_format(id, uuid);
+	snprintf(key, BODY_OBJECT_KEY_BYTES, "accounts/%02x/%08" PRIx64 "/body/%s",
+		(unsigned int)(checksum_64(number, sizeof(number)) >> 56), account, uuid);
+}
