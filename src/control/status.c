@@ -40,7 +40,6 @@ static const struct figure {
 	FIGURE(objects_fetched, FIGURE_COUNTER, "Reads from the backend."),
 	FIGURE(objects_fetched_bytes, FIGURE_COUNTER, "Bytes read from the backend."),
 	FIGURE(objects_removed, FIGURE_COUNTER, "Objects removed from the backend."),
-	FIGURE(objects_to_remove, FIGURE_GAUGE, "Dead objects still on the backend."),
 	FIGURE(bodies_evicted, FIGURE_COUNTER, "Local copies dropped."),
 	FIGURE(free_disk_bytes, FIGURE_GAUGE, "Free space on the state directory's disk."),
 #undef FIGURE
