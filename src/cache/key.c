@@ -82,9 +82,9 @@ struct key key_name(uint64_t directory, const char *name)
 	return key_with_text(KEY_NAME, directory, name);
 }
 
-struct key key_cookie(uint64_t directory, uint64_t cookie)
+struct key key_cookie(uint64_t directory, uint64_t position)
 {
-	return key_with_number(KEY_COOKIE, directory, cookie);
+	return key_with_number(KEY_COOKIE, directory, position);
 }
 
 struct key key_xattr(uint64_t ino, const char *name)

@@ -25,7 +25,7 @@
 
 enum key_type {
 	KEY_ACCOUNT = 'A',     /* -> allocation of inode numbers */
-	KEY_COOKIE = 'C',      /* directory ino, cookie -> entry, for readdir */
+	KEY_COOKIE = 'C',      /* directory ino, position (fs/entry.h) -> entry, for readdir */
 	KEY_DATA = 'D',        /* ino, block -> content (STORE_DATA) */
 	KEY_EXTENT = 'E',      /* ino, offset -> object that holds it */
 	KEY_INODE = 'I',       /* ino -> attributes */
@@ -65,7 +65,7 @@ struct key key_account(uint32_t account);
 struct key key_inode(uint64_t ino);
 struct key key_symlink(uint64_t ino);
 struct key key_name(uint64_t directory, const char *name);
-struct key key_cookie(uint64_t directory, uint64_t cookie);
+struct key key_cookie(uint64_t directory, uint64_t position);
 struct key key_xattr(uint64_t ino, const char *name);
 struct key key_data(uint64_t ino, uint64_t block);
 struct key key_extent(uint64_t ino, uint64_t offset);

@@ -23,7 +23,7 @@ static void put_entry(struct transaction *t, uint64_t directory, const char *nam
 {
 	struct entry entry = {.ino = ino, .mode = mode, .cookie = cookie};
 	struct key by_name = key_name(directory, name);
-	struct key by_cookie = key_cookie(directory, cookie);
+	struct key by_cookie = key_cookie(directory, entry_position(cookie));
 	uint8_t data[RECORD_ENTRY_BYTES];
 
 	transaction_put(t, STORE_META, &by_name, data, record_encode_entry(&entry, data));
@@ -49,7 +49,7 @@ void entry_remove(struct transaction *t, struct inode *directory, const char *na
 	const struct entry *old)
 {
 	struct key by_name = key_name(directory->ino, name);
-	struct key by_cookie = key_cookie(directory->ino, old->cookie);
+	struct key by_cookie = key_cookie(directory->ino, entry_position(old->cookie));
 
 	transaction_delete(t, STORE_META, &by_name);
 	transaction_delete(t, STORE_META, &by_cookie);

@@ -8,6 +8,23 @@
 #include "cache/transaction.h"
 #include "fs/fs.h"
 
+/*
+ * Listings go from the newest entry to the oldest: a cookie counts up for every name that is added,
+ * a position (what programs see as the offset) counts down. So a listing ends even if names are
+ * added for every name it gives, and what was there all the time comes exactly once.
+ */
+#define ENTRY_POSITION_END (UINT64_C(1) << 62)
+
+static inline uint64_t entry_position(uint64_t cookie)
+{
+	return ENTRY_POSITION_END - cookie;
+}
+
+static inline uint64_t entry_cookie_at(uint64_t position)
+{
+	return ENTRY_POSITION_END - position;
+}
+
 /* -ENOENT. The entry's name is not filled in. */
 int entry_find(struct fs *fs, uint64_t directory, const char *name, struct entry *ret);
 

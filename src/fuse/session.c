@@ -24,6 +24,8 @@ static int add_options(struct fuse_args *args, const struct session_options *o)
 
 	failed |= fuse_opt_add_opt_escaped(&options, "subtype=mailfs") < 0;
 	failed |= fuse_opt_add_opt(&options, "default_permissions") < 0;
+	/* The kernel does not tell us of reads from its cache: access times cannot be kept. */
+	failed |= fuse_opt_add_opt(&options, "noatime") < 0;
 	if (o->fuse_options != NULL && o->fuse_options[0] != '\0')
 		failed |= fuse_opt_add_opt(&options, o->fuse_options) < 0;
 	failed |= fuse_opt_add_arg(args, "-o") < 0 || fuse_opt_add_arg(args, options) < 0;
