@@ -163,6 +163,7 @@ void mount_options_done(struct mount_options *options)
 	free(options->mountpoint);
 	free(options->state_directory);
 	free(options->fuse_options);
+	free(options->user_options);
 	*options = (struct mount_options){0};
 }
 

@@ -35,6 +35,7 @@ struct mount_options {
 	char *mountpoint;      /* as given, also /dev/fd/N */
 	char *state_directory; /* absolute, or NULL: derived from the volume */
 	char *fuse_options;    /* comma list for the kernel mount, never NULL */
+	char *user_options;    /* comma list for libmount's table (_netdev), or NULL */
 	enum mount_ack ack;
 	uint64_t cache_size_bytes; /* 0: the default */
 	uint64_t memory_bytes;     /* 0: the default */

@@ -20,10 +20,13 @@ static const char *const kernel_options[] = {"allow_other", "allow_root", "ro", 
 	"nodev", "suid", "nosuid", "exec", "noexec", "async", "sync", "dirsync", "noatime",
 	"context=*", "fscontext=*", "defcontext=*", "rootcontext=*", "max_read=*"};
 
+/* For libmount's table of user-space options, where umount(8) and findmnt(8) find them. */
+static const char *const user_options[] = {"_netdev"};
+
 /* Meant for mount(8), systemd or another filesystem, or true anyway. Patterns of fnmatch(). */
-static const char *const swallowed_options[] = {"_netdev", "nofail", "fail", "auto", "noauto",
-	"user", "user=*", "nouser", "users", "owner", "group", "defaults", "default_permissions",
-	"atime", "relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
+static const char *const swallowed_options[] = {"nofail", "fail", "auto", "noauto", "user",
+	"user=*", "nouser", "users", "owner", "group", "defaults", "default_permissions", "atime",
+	"relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
 	"diratime", "nodiratime", "iversion", "noiversion", "mand", "nomand", "silent", "loud",
 	"nonempty", "comment=*", "x-*", "X-*", "fsname=*", "subtype=*", "uhelper=*", "helper=*"};
 
@@ -210,16 +213,21 @@ static int take_valued(struct mount_options *o, const char *option, char **ret_m
 	return 0;
 }
 
+static int append(char **list, const char *option, char **ret_message)
+{
+	int r = option_list_append(list, option);
+
+	return r < 0 ? message_set(ret_message, r, "the list of options is too long") : 0;
+}
+
 int option_table_take(struct mount_options *o, const char *option, char **ret_message)
 {
 	int r;
 
-	if (MATCHES(option, kernel_options)) {
-		r = option_list_append(&o->fuse_options, option);
-		if (r < 0)
-			return message_set(ret_message, r, "the list of options is too long");
-		return 0;
-	}
+	if (MATCHES(option, kernel_options))
+		return append(&o->fuse_options, option, ret_message);
+	if (MATCHES(option, user_options))
+		return append(&o->user_options, option, ret_message);
 	r = take_valued(o, option, ret_message);
 	if (r != 0)
 		return r < 0 ? r : 0;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "daemon/mount_record.h"
 #include "daemon/notify.h"
 #include "daemon/process.h"
 #include "daemon/signals.h"
@@ -32,6 +33,9 @@ static void announce(void *arg)
 	const struct stack *stack = &startup->stack;
 
 	atomic_store(&startup->serves, true);
+	if (mount_record_add(
+		    startup->options->url, stack->mountpoint, startup->options->user_options) < 0)
+		log_debug("no entry in /run/mount/utab: umount will not wait");
 	log_info("volume %s (%s) serves at '%s'", stack->volume.uuid, startup->options->url,
 		stack->mountpoint);
 	if (!startup->options->foreground) {
@@ -53,6 +57,7 @@ static void announce_end(const struct startup *startup)
 		"STOPPING=1\nSTATUS=Writing to the backend.\nEXTEND_TIMEOUT_USEC=%" PRIu64,
 		(startup->options->umount_timeout_ms + CLOSE_MARGIN_MS) * 1000);
 	(void)notify_send(lines);
+	(void)mount_record_remove(startup->stack.mountpoint);
 	log_info("'%s' is unmounted; finishing", startup->stack.mountpoint);
 }
 

@@ -22,6 +22,8 @@ plant 'low:\nhigh: low\nexternal lib/: high\n' '#include "low/a.h"'
 must_pass 'an allowed include' check "$scratch/t"
 plant 'low:\nhigh: low\nexternal lib/: high\n' '#include <lib/x.h>'
 must_pass 'an allowed external header' check "$scratch/t"
+plant 'low:\nhigh:\nhigh/x: low\n' '#include "low/a.h"'
+must_pass 'a file with a rule of its own' check "$scratch/t"
 plant 'low:\nhigh:\n' '#include "low/a.h"'
 must_fail 'a forbidden include' check "$scratch/t"
 plant 'low:\nhigh: low\nexternal lib/: low\n' '#include <lib/x.h>'

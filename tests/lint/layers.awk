@@ -56,12 +56,13 @@ function check_table(    pair, names, module) {
 			visit(module, "")
 }
 
-function module_of(path) {
-	sub(/^src\//, "", path)
-	if (path !~ /\//) {
-		sub(/\.[ch]$/, "", path)
-		return path
-	}
+# A path below src/ belongs to the rule of its own name without suffix (main, backends/registry) if
+# there is one, else to that of its directory.
+function module_of(path,    name) {
+	name = path
+	sub(/\.[ch]$/, "", name)
+	if (name in known || path !~ /\//)
+		return name
 	sub(/\/[^\/]*$/, "", path)
 	return path
 }
@@ -71,8 +72,7 @@ function check_ours(where, module, header,    other, line) {
 		complain(where, "name the module: \"" module "/" header "\"")
 		return
 	}
-	other = header
-	sub(/\/[^\/]*$/, "", other)
+	other = module_of(header)
 	if ((getline line < (tree "/src/" header)) < 0)
 		complain(where, "no such file: src/" header)
 	close(tree "/src/" header)
@@ -88,7 +88,9 @@ function check_external(where, module, header,    prefix) {
 }
 
 function check_file(path,    module, line, number, header, first) {
-	module = module_of(path)
+	module = path
+	sub(/^src\//, "", module)
+	module = module_of(module)
 	if (!(module in known)) {
 		complain(path, "module " module " is not in src/LAYERS")
 		return

@@ -33,6 +33,11 @@ if [ -z "${MAILFS_TEST_NAMESPACE:-}" ]; then
 	exec unshare -m --propagation private sh "$here/$(basename "$0")" "$@"
 fi
 
+# libmount's notes are the machine's own.
+[ -d /run/mount ] || mount -t tmpfs tmpfs /run || exit 99
+mkdir -p /run/mount
+mount -t tmpfs tmpfs /run/mount || exit 99
+
 T=$(mktemp -d "${TMPDIR:-/tmp}/mailfs-mount.XXXXXX") || exit 99
 T=$(cd "$T" && pwd -P)
 STORE=$T/store

@@ -4,8 +4,6 @@
 . "$(dirname "$0")/common.sh"
 
 install_helpers
-mkdir "$T/mount-state"
-[ -d /run/mount ] && mount -t tmpfs tmpfs /run/mount
 format_volume
 
 check_refused 'no such option' 2 "'frob'" mount -t fuse.mailfs "$URL" "$MNT" -o "state=$STATE,frob"
@@ -15,6 +13,20 @@ check 'serves' mkdir "$MNT/user"
 pid=$(pid_of "$STATE")
 check 'umount' umount "$MNT"
 check 'the daemon had ended when umount returned' not alive "$pid"
+
+for round in 1 2 3; do
+	"$MAILFS" "$URL" "$MNT" -o "state=$STATE"
+	echo $round >"$MNT/user/round"
+	pid=$(pid_of "$STATE")
+	umount "$MNT"
+	check "umount $round waits for a mailfs that mount did not start" not alive "$pid"
+done
+check 'no entry stays in utab' not grep -q "$MNT" /run/mount/utab
+"$MAILFS" "$URL" "$MNT" -o "state=$STATE"
+pid=$(pid_of "$STATE")
+kill "$pid"
+check 'nor after SIGTERM' wait_until 60 not grep -q "$MNT" /run/mount/utab
+wait_until 60 not alive "$pid"
 
 check 'mount -f mounts nothing' mount -f -t fuse.mailfs "$URL" "$MNT" -o "state=$STATE"
 check 'nothing is mounted' not is_mounted "$MNT"
@@ -46,13 +58,13 @@ pid=$(pid_of "$STATE")
 check 'umount of one of two places does not wait' timeout 30 umount "$MNT"
 check 'the other place serves' ls "$T/elsewhere"
 check 'umount of the last one' umount "$T/elsewhere"
-check 'waits' not alive "$pid"
+check 'the daemon ends' wait_until 60 not alive "$pid"
 
 mount -t fuse.mailfs "$URL" "$MNT" -o "state=$STATE"
-exec 3>"$MNT/user/open"
+exec 3<"$MNT"
 check_refused 'umount of a busy mount' 32 'busy' umount "$MNT"
-exec 3>&-
-check 'it still serves' test -e "$MNT/user/open"
+exec 3<&-
+check 'it still serves' test -d "$MNT/user"
 check 'umount' umount "$MNT"
 check_refused 'umount of what is not mounted' 32 'not mounted' \
 	"$top_builddir/umount.fuse.mailfs" "$MNT"
