@@ -10,13 +10,18 @@ if [ -z "${HEADER_CPPFLAGS:-}" ]; then
 	HEADER_CPPFLAGS=$(pkg-config --cflags fuse3 check 2>/dev/null)
 fi
 
-# src/util/log.h MAILFS_UTIL_LOG_H, tests/support/x.h MAILFS_TESTS_SUPPORT_X_H
+# src/util/log.h UTIL_LOG_H, tests/support/x.h TESTS_SUPPORT_X_H
 guard_of() {
-	printf 'MAILFS_%s' "${1#src/}" | tr 'a-z/.-' 'A-Z___'
+	printf '%s' "${1#src/}" | tr 'a-z/.-' 'A-Z___'
 }
 
+# With MAILFS_ in front, which what stands outside of src/ may leave out.
 check_guard() {
-	guard=$(guard_of "$2")
+	guard=MAILFS_$(guard_of "$2")
+	case $2 in
+	src/*) ;;
+	*) grep -q "^#ifndef $guard\$" "$1/$2" || guard=${guard#MAILFS_} ;;
+	esac
 	if ! grep -q "^#ifndef $guard\$" "$1/$2" || ! grep -q "^#define $guard\$" "$1/$2"; then
 		echo "$2: its guard is not $guard"
 		return 1
