@@ -40,6 +40,11 @@ mount -t tmpfs tmpfs /run/mount || exit 99
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/mailfs-mount.XXXXXX") || exit 99
 T=$(cd "$T" && pwd -P)
+# What a sanitizer has to say must not get lost with a daemon's standard error.
+ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$T/sanitizer
+UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$T/sanitizer:print_stacktrace=1
+TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$T/sanitizer
+export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 STORE=$T/store
 URL=file://$STORE
 STATE=$T/state
@@ -131,6 +136,12 @@ check_refused() {
 
 # Ends the test with the verdict.
 finish() {
+	for report in "$T"/sanitizer.*; do
+		[ -e "$report" ] || continue
+		n_failed=$((n_failed + 1))
+		echo "FAILED: a sanitizer complained:"
+		sed 's/^/    /' "$report"
+	done
 	echo "$n_checks checks, $n_failed failed"
 	[ $n_failed -eq 0 ] && [ $n_checks -gt 0 ]
 	exit $?
