@@ -1,5 +1,5 @@
 /*
- * mount_record.h: makes umount(8) run umount.fuse.mailfs.
+ * mount_record.h: makes umount(8) run umount.fuse.mailfs (doc/decisions/0005-umount-waits.md).
  *
  * For speed umount(8) learns a filesystem's type from statfs(), which says "fuse" for all of FUSE,
  * and so does not find our helper, which waits for the daemon's end. It looks more closely at

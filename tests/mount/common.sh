@@ -43,7 +43,8 @@ T=$(cd "$T" && pwd -P)
 # What a sanitizer has to say must not get lost with a daemon's standard error.
 ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$T/sanitizer
 UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$T/sanitizer:print_stacktrace=1
-TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$T/sanitizer
+TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$T/sanitizer:ignore_noninstrumented_modules=1
+TSAN_OPTIONS=$TSAN_OPTIONS:suppressions=$here/../support/tsan.supp
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 STORE=$T/store
 URL=file://$STORE

@@ -28,6 +28,11 @@ kill "$pid"
 check 'nor after SIGTERM' wait_until 60 not grep -q "$MNT" /run/mount/utab
 wait_until 60 not alive "$pid"
 
+check 'mount -o ro' mount -t fuse.mailfs "$URL" "$MNT" -o "state=$STATE,ro"
+check 'reads' test -d "$MNT/user"
+check_refused 'does not write' 1 'Read-only' mkdir "$MNT/other"
+check 'umount' umount "$MNT"
+
 check 'mount -f mounts nothing' mount -f -t fuse.mailfs "$URL" "$MNT" -o "state=$STATE"
 check 'nothing is mounted' not is_mounted "$MNT"
 check 'mount -s passes unknown options by' \
