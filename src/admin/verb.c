@@ -110,7 +110,7 @@ static enum admin_status report_refusal(
 	const char *reason = json_string_value(json_object_get(root, "error"));
 
 	if (arguments->json && root != NULL)
-		puts(answer->body);
+		fputs(answer->body, stdout);
 	(void)verb_fail("%s: %s", arguments->target,
 		reason != NULL ? reason : "the daemon's answer makes no sense");
 	json_decref(root);
@@ -146,7 +146,7 @@ enum admin_status verb_take_json(const struct verb_arguments *arguments, char *b
 
 	*ret = NULL;
 	if (arguments->json) {
-		puts(text);
+		fputs(text, stdout);
 		return ADMIN_OK;
 	}
 	root = json_loads(text, 0, NULL);

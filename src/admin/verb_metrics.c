@@ -21,8 +21,6 @@ static enum admin_status run(const struct admin_verb *verb, int argc, char **arg
 	if (status != ADMIN_OK)
 		return status;
 	fputs(body, stdout);
-	if (arguments.json)
-		putchar('\n');
 	free(body);
 	return ADMIN_OK;
 }

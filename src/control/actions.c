@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "control/json_text.h"
 #include "control/server.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -25,7 +26,6 @@ struct control_answer control_error(unsigned int http_status, int error, const c
 	const char *name = strerrorname_np(-error);
 	CLEANUP_FREE char *text = NULL;
 	json_t *root;
-	char *body;
 	va_list arguments;
 	int n;
 
@@ -37,9 +37,7 @@ struct control_answer control_error(unsigned int http_status, int error, const c
 		return json_answer(http_status, NULL);
 	}
 	root = json_pack("{s:s, s:s}", "error", text, "errno", name != NULL ? name : "EIO");
-	body = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
-	json_decref(root);
-	return json_answer(http_status, body);
+	return json_answer(http_status, control_json_text(root));
 }
 
 /* A new reference to the object in the body; an empty body is an empty object. NULL: not JSON. */
@@ -125,7 +123,6 @@ struct control_answer control_action_flush(const struct control_request *request
 	uint64_t started_ms = clock_monotonic_ms();
 	struct node_figures figures = {0};
 	json_t *root;
-	char *body;
 	int r = take_number(request, "timeout_ms", CONTROL_MAX_FLUSH_TIMEOUT_MS, &timeout_ms);
 
 	if (r < 0)
@@ -141,9 +138,7 @@ struct control_answer control_action_flush(const struct control_request *request
 	root = json_pack("{s:I, s:I}", "elapsed_ms",
 		(json_int_t)(clock_monotonic_ms() - started_ms), "dirty_files",
 		(json_int_t)figures.dirty_files);
-	body = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
-	json_decref(root);
-	return json_answer(MHD_HTTP_OK, body);
+	return json_answer(MHD_HTTP_OK, control_json_text(root));
 }
 
 struct control_answer control_action_evict(const struct control_request *request)
@@ -151,7 +146,6 @@ struct control_answer control_action_evict(const struct control_request *request
 	uint64_t keep_bytes = 0, evicted_bytes = 0;
 	struct node_figures figures = {0};
 	json_t *root;
-	char *body;
 	int r = take_number(request, "keep_bytes", INT64_MAX, &keep_bytes);
 
 	if (r < 0)
@@ -164,7 +158,5 @@ struct control_answer control_action_evict(const struct control_request *request
 	node_get_figures(request->subject->node, &figures);
 	root = json_pack("{s:I, s:I}", "evicted_bytes", (json_int_t)evicted_bytes,
 		"body_cache_bytes", (json_int_t)figures.body_cache_bytes);
-	body = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
-	json_decref(root);
-	return json_answer(MHD_HTTP_OK, body);
+	return json_answer(MHD_HTTP_OK, control_json_text(root));
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "control/json_text.h"
 #include "util/clock.h"
 
 enum figure_type {
@@ -109,8 +110,7 @@ int control_status_json(
 		(json_int_t)(clock_monotonic_ms() - subject->started_ms), "commits",
 		(json_int_t)figures->commits, "figures", figures_json(figures), "fuse_requests",
 		counts);
-	text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
-	json_decref(root);
+	text = control_json_text(root);
 	if (text == NULL)
 		return -ENOMEM;
 	*ret = text;
