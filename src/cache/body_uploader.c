@@ -134,7 +134,7 @@ static void put_done(struct backend_result *result, void *arg)
 		lock_release(&u->lock);
 	}
 	/* A body that grows all the time waits anew, or every append became an object. */
-	delay_ms = f->task->extent.size_bytes < BODY_MAP_OBJECT_MAX_BYTES ? u->delay_ms : 0;
+	delay_ms = f->task->changed_meanwhile ? u->delay_ms : 0;
 	upload_task_free(f->task);
 	end_turn(u, f->queued, more || r < 0, delay_ms, result->error < 0 ? result->error : r);
 	free(f);

@@ -222,17 +222,34 @@ int upload_task_prepare(struct node *node, uint64_t ino, struct upload_task **re
 	return r;
 }
 
+/* What a body that is not evicted takes, holes left out. */
+static uint64_t local_bytes(const struct inode *inode)
+{
+	uint64_t bytes = inode->blocks << inode->block_shift;
+
+	return bytes < inode->size_bytes ? bytes : inode->size_bytes;
+}
+
 /* The object and its blocks still belong together. */
-static int record_success(struct transaction *t, struct upload_task *task, struct inode *inode,
-	struct upload *u)
+static int record_success(struct transaction *t, struct upload_task *task,
+	const struct inode *inode, struct upload *u)
 {
 	int r = body_map_put_extent(t, task->ino, &task->extent, task->replaces_end_bytes);
 
 	u->running = false;
 	body_map_put_upload(t, task->ino, u);
 	if (r == 0)
-		r = body_evictor_note(t, task->ino, inode->size_bytes);
+		r = body_evictor_note(t, task->ino, local_bytes(inode));
 	return r;
+}
+
+static bool overlaps(const struct upload *u, const struct block_range *blocks)
+{
+	for (uint32_t i = 0; i < u->n_dirty; i++) {
+		if (u->dirty[i].first < blocks->end && blocks->first < u->dirty[i].end)
+			return true;
+	}
+	return false;
 }
 
 static int finish_locked(struct upload_task *task, int error, bool *ret_more)
@@ -265,6 +282,7 @@ static int finish_locked(struct upload_task *task, int error, bool *ret_more)
 		body_map_put_upload(&t, task->ino, &u);
 	}
 	*ret_more = exists && u.n_dirty > 0;
+	task->changed_meanwhile = overlaps(&u, &task->blocks);
 	if (r == 0)
 		return transaction_commit(&t);
 	transaction_abort(&t);

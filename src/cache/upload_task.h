@@ -21,7 +21,7 @@ struct upload_task {
 	void *raw;
 	struct body_object_buffer object;
 	char key[BACKEND_KEY_MAX_BYTES];
-	void *arg; /* the uploader's */
+	bool changed_meanwhile; /* by upload_task_finish(): the run is dirty again */
 };
 
 /* Chooses a run of dirty blocks of the body and notes in the store that they are being uploaded.

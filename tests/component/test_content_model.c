@@ -1,0 +1,192 @@
+/*
+ * Random changes of content against a model in memory, while bodies are uploaded, evicted, fetched
+ * and the node is restarted.
+ */
+#include <config.h>
+#include "check_main.h"
+
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "node_fixture.h"
+
+#define FILES 6
+#define MAX_BYTES 300000
+#define STEPS 1500
+
+struct model {
+	uint64_t ino;
+	size_t size;
+	uint8_t data[MAX_BYTES];
+};
+
+static struct node_fixture fixture;
+static struct model models[FILES];
+static unsigned int seed;
+
+static size_t random_below(size_t n)
+{
+	return n == 0 ? 0 : (size_t)rand_r(&seed) % n;
+}
+
+/* Small and large, at block boundaries and across them. */
+static size_t random_length(void)
+{
+	static const size_t most[] = {300, 5000, 17000, 100000};
+
+	return 1 + random_below(most[random_below(4)]);
+}
+
+static void write_some(struct model *m)
+{
+	uint8_t *buffer = malloc(MAX_BYTES);
+	size_t offset = random_below(3) == 0 ? m->size : random_below(MAX_BYTES - 1);
+	size_t n = random_length();
+
+	if (offset >= MAX_BYTES)
+		offset = MAX_BYTES - 1;
+	if (n > MAX_BYTES - offset)
+		n = MAX_BYTES - offset;
+	for (size_t i = 0; i < n; i++)
+		buffer[i] = (uint8_t)rand_r(&seed);
+	ck_assert_int_eq(node_fixture_write(fixture.fs, m->ino, offset, buffer, n), 0);
+	memcpy(m->data + offset, buffer, n);
+	if (offset + n > m->size)
+		m->size = offset + n;
+	free(buffer);
+}
+
+static void resize(struct model *m)
+{
+	size_t size = random_below(MAX_BYTES);
+
+	ck_assert_int_eq(node_fixture_truncate(fixture.fs, m->ino, size), 0);
+	if (size < m->size)
+		memset(m->data + size, 0, MAX_BYTES - size);
+	m->size = size;
+}
+
+static void punch(struct model *m)
+{
+	size_t offset = random_below(MAX_BYTES - 1), n = random_length();
+	size_t end = offset + n < m->size ? offset + n : m->size;
+
+	ck_assert_int_eq(node_fixture_fallocate(fixture.fs, m->ino,
+				 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, n),
+		0);
+	if (offset < end)
+		memset(m->data + offset, 0, end - offset);
+}
+
+static void verify(const struct model *m, const char *when, int step)
+{
+	uint8_t *buffer = malloc(MAX_BYTES + 1);
+	struct fs_attributes a;
+	size_t at = 0;
+
+	ck_assert_int_eq(fs_getattr(fixture.fs, m->ino, &a), 0);
+	ck_assert_msg(a.size_bytes == m->size, "%s %d: size", when, step);
+	while (at < m->size) {
+		ssize_t n = node_fixture_read(
+			fixture.fs, m->ino, at, buffer, 1 + random_below(131072));
+
+		ck_assert_msg(n > 0, "%s %d: read gave %zd", when, step, n);
+		for (ssize_t i = 0; i < n; i++)
+			ck_assert_msg(buffer[i] == m->data[at + (size_t)i],
+				"%s %d: byte %zu of inode %llx is %02x, not %02x", when, step,
+				at + (size_t)i, (unsigned long long)m->ino, buffer[i],
+				m->data[at + (size_t)i]);
+		at += (size_t)n;
+	}
+	free(buffer);
+}
+
+static void evict(int step)
+{
+	uint64_t evicted;
+
+	if (random_below(2) == 0)
+		ck_assert_int_eq(node_flush(fixture.node, 20000), 0);
+	ck_assert_int_eq(node_evict(fixture.node, 0, &evicted), 0);
+	for (int i = 0; i < FILES; i++)
+		verify(&models[i], "after eviction", step);
+}
+
+static void one_step(int step)
+{
+	struct model *m = &models[random_below(FILES)];
+	size_t what = random_below(100);
+
+	if (what < 50)
+		write_some(m);
+	else if (what < 65)
+		resize(m);
+	else if (what < 80)
+		punch(m);
+	else if (what < 93)
+		verify(m, "in between", step);
+	else if (what < 97)
+		evict(step);
+	else if (what < 98)
+		node_fixture_reopen(&fixture);
+	else
+		ck_assert_int_eq(node_fixture_fsync(fixture.fs, m->ino), 0);
+}
+
+static void run(unsigned int first_seed, uint64_t delay_ms, uint64_t cache_bytes)
+{
+	uint64_t account;
+	char name[16];
+
+	seed = first_seed;
+	memset(models, 0, sizeof(models));
+	node_fixture_init(&fixture);
+	fixture.options.commit_interval_ms = delay_ms;
+	fixture.options.cache_size_bytes = cache_bytes;
+	node_fixture_open(&fixture);
+	account = node_fixture_mkdir(fixture.fs, FS_ROOT_INO, "user");
+	for (int i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), i < FILES / 2 ? "u.%d" : "plain%d", i + 1);
+		models[i].ino = node_fixture_create(fixture.fs, account, name);
+	}
+	for (int step = 0; step < STEPS; step++)
+		one_step(step);
+	node_fixture_reopen(&fixture);
+	for (int i = 0; i < FILES; i++)
+		verify(&models[i], "at the end", STEPS);
+	node_fixture_done(&fixture);
+}
+
+START_TEST(test_uploads_at_once)
+{
+	run((unsigned int)_i + 1, 0, 0);
+}
+END_TEST
+
+START_TEST(test_uploads_later)
+{
+	run((unsigned int)_i + 100, 20, 0);
+}
+END_TEST
+
+START_TEST(test_small_cache)
+{
+	run((unsigned int)_i + 200, 0, 200000);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+	Suite *suite = suite_create("content_model");
+	TCase *tc = tcase_create("content_model");
+	const char *rounds = getenv("MAILFS_TEST_ROUNDS");
+	int n = rounds != NULL ? atoi(rounds) : 2;
+
+	tcase_set_timeout(tc, 300);
+	tcase_add_loop_test(tc, test_uploads_at_once, 0, n);
+	tcase_add_loop_test(tc, test_uploads_later, 0, n);
+	tcase_add_loop_test(tc, test_small_cache, 0, n);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
