@@ -268,7 +268,11 @@ void backend_result_done(struct backend_result *result)
 		free(result->entries[i].key);
 	free(result->entries);
 	free(result->continuation);
-	*result = (struct backend_result){.error = result->error};
+	result->data = NULL;
+	result->data_size_bytes = 0;
+	result->entries = NULL;
+	result->n_entries = 0;
+	result->continuation = NULL;
 }
 
 int backend_result_add_entry(

@@ -176,7 +176,8 @@ int backend_space(struct backend *b, struct backend_space *ret);
 
 void backend_get_capabilities(struct backend *b, struct backend_capabilities *ret);
 
-/* Blocking forms. The result is the caller's; backend_result_done() frees what it holds. */
+/* Blocking forms. The result is the caller's; backend_result_done() frees what its pointers hold
+ * and leaves the rest. */
 int backend_put_wait(struct backend *b, const char *key, const struct iovec *parts, int n_parts,
 	const struct backend_condition *condition, struct backend_result *ret);
 int backend_get_wait(struct backend *b, const char *key, uint64_t offset, size_t size_bytes,

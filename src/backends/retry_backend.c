@@ -152,8 +152,8 @@ static void read_back_done(struct backend_result *result, void *arg)
 		answer.error = -EIO;
 	} else if (find_passing(result->error) != NULL && try_again(call)) {
 		return;
-	} else if (result->error != 0 && result->error != -ENOENT) {
-		answer.error = -EIO; /* may or may not have taken place */
+	} else if (result->error != 0 || call->refusal == -ESTALE) {
+		answer.error = -EIO; /* may have taken place, and have been replaced since */
 	}
 	wrapper_call_complete(&call->call, &answer);
 }
