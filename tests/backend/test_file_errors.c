@@ -34,7 +34,7 @@ static void tear_down(void)
 
 static const char *path_of(const char *name)
 {
-	static char path[PATH_MAX];
+	static char path[2 * PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/%s", file_target_path(), name);
 	return path;
@@ -76,7 +76,7 @@ END_TEST
 START_TEST(test_good_urls)
 {
 	struct backend *b = NULL, *again = NULL;
-	char url[PATH_MAX + 8], *message = NULL;
+	char url[2 * PATH_MAX + 8], *message = NULL;
 
 	snprintf(url, sizeof(url), "file://%s", file_target_path());
 	ck_assert_int_eq(battery_put(backend, "k", "x", NULL, NULL), 0);
@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(test_root_is_a_file)
 {
-	char url[PATH_MAX + 8];
+	char url[2 * PATH_MAX + 8];
 
 	make_file(path_of("plain"), "x");
 	snprintf(url, sizeof(url), "file://%s", path_of("plain"));
@@ -105,7 +105,7 @@ END_TEST
 /* Root may write everywhere: the test gives that up. */
 START_TEST(test_unwritable_root)
 {
-	char url[PATH_MAX + 8];
+	char url[2 * PATH_MAX + 8];
 
 	ck_assert_int_eq(mkdir(path_of("closed"), 0555), 0);
 	snprintf(url, sizeof(url), "file://%s", path_of("closed"));
@@ -233,7 +233,7 @@ END_TEST
 START_TEST(test_old_generations_are_forgotten)
 {
 	struct backend_condition condition = {.type = BACKEND_IF_ABSENT, .record = true};
-	char command[PATH_MAX + 64];
+	char command[2 * PATH_MAX + 64];
 	FILE *pipe;
 	int n = 0;
 
