@@ -59,7 +59,8 @@ static void run_race(struct probe *p, struct race *race, const char *key,
 		struct writer *writer = &race->writers[i];
 		struct backend_call call = {
 			.priority = BACKEND_COMMIT, .done = writer_done, .arg = writer};
-		int size = snprintf(writer->text, sizeof(writer->text), "%s %d %d", p->id, round, i);
+		int size =
+			snprintf(writer->text, sizeof(writer->text), "%s %d %d", p->id, round, i);
 
 		writer->race = race;
 		writer->part = (struct iovec){writer->text, (size_t)size};
@@ -75,14 +76,15 @@ static void run_race(struct probe *p, struct race *race, const char *key,
 
 static int broken(struct probe *p, const char *what)
 {
-	return message_set(p->ret_message, -EBADE, "the store does not honour %s: %s", p->doing, what);
+	return message_set(
+		p->ret_message, -EBADE, "the store does not honour %s: %s", p->doing, what);
 }
 
 /* Whether the object is the text of this writer. */
 static bool is_of(const struct backend_result *result, const struct writer *writer)
 {
 	return result->data_size_bytes == writer->part.iov_len &&
-		memcmp(result->data, writer->text, result->data_size_bytes) == 0;
+	       memcmp(result->data, writer->text, result->data_size_bytes) == 0;
 }
 
 /* Counts those who won; those whose answer was lost are unsure. Other errors end the probe. */
@@ -101,8 +103,8 @@ static int count_winners(struct probe *p, const struct race *race, int refusal, 
 		n_winners += error == 0;
 	}
 	if (n_unsure == PROBE_WRITERS)
-		return message_set(p->ret_message, race->writers[0].error, "%s failed: %s", p->doing,
-			strerror(-race->writers[0].error));
+		return message_set(p->ret_message, race->writers[0].error, "%s failed: %s",
+			p->doing, strerror(-race->writers[0].error));
 	*ret_unsure = n_unsure;
 	return n_winners;
 }
@@ -160,8 +162,8 @@ static int probe_if_absent(struct probe *p)
 }
 
 /* A put that must be refused with -ESTALE. */
-static int check_refusal(struct probe *p, const char *key, const struct backend_version *version,
-	const char *what)
+static int check_refusal(
+	struct probe *p, const char *key, const struct backend_version *version, const char *what)
 {
 	struct backend_condition condition = {.type = BACKEND_IF_VERSION, .version = *version};
 	struct iovec part = {(char[]){"never"}, 5};

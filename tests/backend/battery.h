@@ -15,7 +15,8 @@ struct battery_target {
 	struct backend *(*open_again)(void);
 	/* Removes what open() made, after backend_free(). */
 	void (*clean)(void);
-	/* Answers get lost: a refused swap may be -EIO, and other errors come through at a deadline. */
+	/* Answers get lost: a refused swap may be -EIO, and other errors come through at a
+	 * deadline. */
 	bool is_unsure;
 };
 

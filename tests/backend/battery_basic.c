@@ -40,7 +40,8 @@ END_TEST
 
 START_TEST(test_put_gathers_parts)
 {
-	struct iovec parts[] = {{(void *)(uintptr_t)"one ", 4}, {NULL, 0}, {(void *)(uintptr_t)"two", 3}};
+	struct iovec parts[] = {
+		{(void *)(uintptr_t) "one ", 4}, {NULL, 0}, {(void *)(uintptr_t) "two", 3}};
 	struct backend_result result;
 
 	ck_assert_int_eq(backend_put_wait(battery_backend, "k", parts, 3, NULL, &result), 0);
@@ -256,8 +257,8 @@ END_TEST
 START_TEST(test_keys_that_are_allowed)
 {
 	char longest[BACKEND_KEY_MAX_BYTES + 1];
-	const char *keys[] = {"A.b_c-9", ".hidden", "...", "a/.b", "-", "_", ".tmp/x", "a.b/..c",
-		longest};
+	const char *keys[] = {
+		"A.b_c-9", ".hidden", "...", "a/.b", "-", "_", ".tmp/x", "a.b/..c", longest};
 
 	memset(longest, 'k', sizeof(longest));
 	longest[BACKEND_KEY_COMPONENT_MAX_BYTES] = '/';
@@ -285,7 +286,8 @@ START_TEST(test_keys_that_are_refused)
 	component[sizeof(component) - 1] = '\0';
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		ck_assert_int_eq(battery_put(battery_backend, keys[i], "x", NULL, NULL), -EINVAL);
-		ck_assert_int_eq(backend_get_wait(battery_backend, keys[i], 0, 1, &result), -EINVAL);
+		ck_assert_int_eq(
+			backend_get_wait(battery_backend, keys[i], 0, 1, &result), -EINVAL);
 		ck_assert_int_eq(head(keys[i]), -EINVAL);
 		ck_assert_int_eq(backend_remove_wait(battery_backend, keys[i]), -EINVAL);
 	}

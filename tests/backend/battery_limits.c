@@ -54,8 +54,7 @@ START_TEST(test_too_large_object)
 	backend_get_capabilities(battery_backend, &capabilities);
 	ck_assert_uint_ge(capabilities.max_object_bytes, LARGE_BYTES);
 	part.iov_len = capabilities.max_object_bytes + 1;
-	ck_assert_int_eq(
-		backend_put_wait(battery_backend, "k", &part, 1, NULL, &result), -EFBIG);
+	ck_assert_int_eq(backend_put_wait(battery_backend, "k", &part, 1, NULL, &result), -EFBIG);
 }
 END_TEST
 
@@ -74,8 +73,8 @@ static void note_outcome(struct backend_result *result, void *arg)
 	o->n_ok += result->error == 0;
 	o->n_cancelled += result->error == -ECANCELED;
 	o->n_timed_out += result->error == -ETIMEDOUT;
-	o->n_other += result->error != 0 && result->error != -ECANCELED &&
-		result->error != -ETIMEDOUT;
+	o->n_other +=
+		result->error != 0 && result->error != -ECANCELED && result->error != -ETIMEDOUT;
 	o->n_left--;
 	lock_condition_signal(&o->changed);
 	lock_release(&o->lock);
@@ -83,8 +82,10 @@ static void note_outcome(struct backend_result *result, void *arg)
 
 static void start_many(struct outcomes *o, const struct iovec *part, uint32_t timeout_ms)
 {
-	struct backend_call call = {.priority = BACKEND_COMMIT, .timeout_ms = timeout_ms,
-		.done = note_outcome, .arg = o};
+	struct backend_call call = {.priority = BACKEND_COMMIT,
+		.timeout_ms = timeout_ms,
+		.done = note_outcome,
+		.arg = o};
 
 	*o = (struct outcomes){.n_left = MANY_CALLS};
 	lock_init(&o->lock);

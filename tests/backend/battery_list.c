@@ -24,9 +24,8 @@ static void check_list(const char *prefix, size_t page, const char *const *expec
 	do {
 		struct backend_result result;
 
-		ck_assert_int_eq(backend_list_wait(
-					 battery_backend, prefix, continuation, page, &result),
-			0);
+		ck_assert_int_eq(
+			backend_list_wait(battery_backend, prefix, continuation, page, &result), 0);
 		ck_assert_uint_le(result.n_entries, page);
 		for (size_t i = 0; i < result.n_entries; i++, seen++) {
 			ck_assert_uint_lt(seen, n);
@@ -42,8 +41,25 @@ static void check_list(const char *prefix, size_t page, const char *const *expec
 
 /* In byte order: '-' and '.' sort before '/', digits and letters behind it. */
 static const char *const odd_keys[] = {
-	"-", ".hidden", "...", "0", "A", "a-b", "a.b", "a/-", "a/b", "a/b-c/d", "a/b.c", "a0", "aa/b/c",
-	"ab", "b-/x", "b.x/y", "b/x", "b0", "zz",
+	"-",
+	".hidden",
+	"...",
+	"0",
+	"A",
+	"a-b",
+	"a.b",
+	"a/-",
+	"a/b",
+	"a/b-c/d",
+	"a/b.c",
+	"a0",
+	"aa/b/c",
+	"ab",
+	"b-/x",
+	"b.x/y",
+	"b/x",
+	"b0",
+	"zz",
 };
 #define N_ODD (sizeof(odd_keys) / sizeof(odd_keys[0]))
 
@@ -67,8 +83,8 @@ END_TEST
 
 START_TEST(test_prefixes)
 {
-	static const char *const a[] = {"a-b", "a.b", "a/-", "a/b", "a/b-c/d", "a/b.c", "a0",
-		"aa/b/c", "ab"};
+	static const char *const a[] = {
+		"a-b", "a.b", "a/-", "a/b", "a/b-c/d", "a/b.c", "a0", "aa/b/c", "ab"};
 	static const char *const a_b[] = {"a/b", "a/b-c/d", "a/b.c"};
 	static const char *const a_b_minus[] = {"a/b-c/d"};
 	static const char *const zz[] = {"zz"};
@@ -154,8 +170,8 @@ START_TEST(test_many_keys)
 	do {
 		struct backend_result result;
 
-		ck_assert_int_eq(backend_list_wait(
-					 battery_backend, "many/", continuation, 1000, &result),
+		ck_assert_int_eq(
+			backend_list_wait(battery_backend, "many/", continuation, 1000, &result),
 			0);
 		for (size_t i = 0; i < result.n_entries; i++, seen++)
 			ck_assert_str_eq(result.entries[i].key, keys[seen]);

@@ -130,7 +130,8 @@ END_TEST
 
 START_TEST(test_compare_and_swap_race)
 {
-	static const struct backend_condition new_record = {.type = BACKEND_IF_ABSENT, .record = true};
+	static const struct backend_condition new_record = {
+		.type = BACKEND_IF_ABSENT, .record = true};
 	struct backend_condition condition = {.type = BACKEND_IF_VERSION};
 	struct racer racers[BATTERY_RACERS];
 	pthread_barrier_t barrier;
@@ -168,7 +169,8 @@ static int add_one(void)
 	backend_result_done(&result);
 	ck_assert_int_eq(sscanf(text, "%u", &value), 1);
 	/* The thread makes the content its own, the number is what counts. */
-	snprintf(text, sizeof(text), "%u %04x", value + 1, (unsigned int)pthread_self() >> 12 & 0xffff);
+	snprintf(text, sizeof(text), "%u %04x", value + 1,
+		(unsigned int)pthread_self() >> 12 & 0xffff);
 	return battery_put(battery_backend, "counter", text, &condition, NULL);
 }
 
@@ -188,7 +190,8 @@ static void *count_up(void *arg)
 
 START_TEST(test_counter)
 {
-	static const struct backend_condition new_record = {.type = BACKEND_IF_ABSENT, .record = true};
+	static const struct backend_condition new_record = {
+		.type = BACKEND_IF_ABSENT, .record = true};
 	struct adder adders[8] = {{.n_added = 0}};
 	struct backend_result result;
 	int n_added = 0, n_unsure = 0, sum;
@@ -217,8 +220,7 @@ static void *replace_often(void *arg)
 	const char *const *texts = arg;
 
 	for (int i = 0; i < BATTERY_ROUNDS; i++)
-		ck_assert_int_eq(
-			battery_put(battery_backend, "flip", texts[i % 2], NULL, NULL), 0);
+		ck_assert_int_eq(battery_put(battery_backend, "flip", texts[i % 2], NULL, NULL), 0);
 	return NULL;
 }
 

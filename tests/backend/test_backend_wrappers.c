@@ -14,13 +14,14 @@
 #include "backends/stats_backend.h"
 
 /* Faults that the retry wrapper above must hide: lost answers, refusals, delays. */
-#define LOSSY                                                                                      \
-	"put:p=0.2:seed=1:error=EIO:after;put:p=0.1:seed=2:error=EBUSY;"                           \
+#define LOSSY                                                            \
+	"put:p=0.2:seed=1:error=EIO:after;put:p=0.1:seed=2:error=EBUSY;" \
 	"get:p=0.2:seed=3:error=ECONNRESET;any:p=0.05:seed=4:delay=1ms"
 
 static struct backend *wrap(struct backend *b, char kind)
 {
-	static const struct retry_backend_options quick = {.initial_pause_ms = 1, .max_pause_ms = 2};
+	static const struct retry_backend_options quick = {
+		.initial_pause_ms = 1, .max_pause_ms = 2};
 	struct fault_rules rules;
 
 	switch (kind) {

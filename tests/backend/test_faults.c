@@ -23,7 +23,8 @@ static struct backend *fault, *top; /* top is a retry wrapper over fault */
 
 static void set_up(void)
 {
-	static const struct retry_backend_options quick = {.initial_pause_ms = 1, .max_pause_ms = 4};
+	static const struct retry_backend_options quick = {
+		.initial_pause_ms = 1, .max_pause_ms = 4};
 	struct fault_rules rules = {.n = 0};
 	struct backend *memory = NULL;
 
@@ -224,10 +225,10 @@ START_TEST(test_own_lost_creation_is_recognised)
 	retry_backend_read(top, &figures);
 	ck_assert_uint_eq(figures.resolved, 1);
 	set_rules("put:nth=1:error=ETIMEDOUT:after");
-	ck_assert_int_eq(battery_put(top, "r", "next",
-				 &(struct backend_condition){.type = BACKEND_IF_VERSION,
-					 .version = version},
-				 &version),
+	ck_assert_int_eq(
+		battery_put(top, "r", "next",
+			&(struct backend_condition){.type = BACKEND_IF_VERSION, .version = version},
+			&version),
 		0);
 	battery_assert_is(top, "r", "next");
 	set_rules("put:nth=1:error=EIO:after");
@@ -245,10 +246,10 @@ START_TEST(test_another_ones_object_is_not_taken_for_ours)
 	ck_assert_int_eq(battery_put(top, "k", "longer than theirs", &if_absent, NULL), -EEXIST);
 	strcpy(version.text, "wrong");
 	set_rules("put:nth=1:error=EIO");
-	ck_assert_int_eq(battery_put(top, "k", "ours!!",
-				 &(struct backend_condition){.type = BACKEND_IF_VERSION,
-					 .version = version},
-				 NULL),
+	ck_assert_int_eq(
+		battery_put(top, "k", "ours!!",
+			&(struct backend_condition){.type = BACKEND_IF_VERSION, .version = version},
+			NULL),
 		-EIO); /* ours may have been there in between */
 	battery_assert_is(top, "k", "theirs");
 }

@@ -43,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	e = encoder_over(copy + 40, 8);
 	encode_u64(&e, size - BODY_OBJECT_HEADER_BYTES);
 	e = encoder_over(copy + 56, 16);
-	encode_u64(&e, checksum_64(copy + BODY_OBJECT_HEADER_BYTES, size - BODY_OBJECT_HEADER_BYTES));
+	encode_u64(
+		&e, checksum_64(copy + BODY_OBJECT_HEADER_BYTES, size - BODY_OBJECT_HEADER_BYTES));
 	encode_u64(&e, checksum_64(copy, BODY_OBJECT_HEADER_BYTES - 8));
 	decode(copy, size);
 	free(copy);

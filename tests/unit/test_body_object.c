@@ -199,7 +199,8 @@ START_TEST(test_ceilings)
 	ck_assert_int_eq(body_object_encode(&id, &part, 1, BODY_OBJECT_MAX_BYTES, &buffer), 0);
 	body_object_buffer_done(&buffer);
 	ck_assert_int_eq(
-		body_object_encode(&id, &part, 1, (size_t)BODY_OBJECT_MAX_BYTES + 1, &buffer), -EFBIG);
+		body_object_encode(&id, &part, 1, (size_t)BODY_OBJECT_MAX_BYTES + 1, &buffer),
+		-EFBIG);
 	ck_assert_int_eq(
 		body_object_encode(&id, parts, BODY_OBJECT_MAX_PARTS + 1, 0, &buffer), -EFBIG);
 	ck_assert_int_eq(body_object_encode(&id, &part, 1, 10, &buffer), -EINVAL);
@@ -228,10 +229,10 @@ END_TEST
 /* The bytes of doc/format-objects.md. */
 START_TEST(test_bytes_are_as_documented)
 {
-	static const uint8_t expected[] = {'M', 'F', 'S', 'B', 'O', 'D', 'Y', 0, 0, 1, 0, 0, 0, 0, 0,
-		72, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0,
-		0, 0, 0, 0, 0, 5, 0x95, 0x55, 0xe8, 0x55, 0x5c, 0x62, 0xdc, 0xfd, 0x95, 0x55, 0xe8,
-		0x55, 0x5c, 0x62, 0xdc, 0xfd};
+	static const uint8_t expected[] = {'M', 'F', 'S', 'B', 'O', 'D', 'Y', 0, 0, 1, 0, 0, 0, 0,
+		0, 72, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 0, 0, 0, 0, 0,
+		5, 0, 0, 0, 0, 0, 0, 0, 5, 0x95, 0x55, 0xe8, 0x55, 0x5c, 0x62, 0xdc, 0xfd, 0x95,
+		0x55, 0xe8, 0x55, 0x5c, 0x62, 0xdc, 0xfd};
 	CLEANUP_FREE uint8_t *object = NULL;
 	size_t size = 0;
 
@@ -248,7 +249,8 @@ Suite *test_suite(void)
 	TCase *tc = tcase_create("body_object");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, test_there_and_back, 0, 6 * (int)(sizeof(sizes) / sizeof(sizes[0])));
+	tcase_add_loop_test(
+		tc, test_there_and_back, 0, 6 * (int)(sizeof(sizes) / sizeof(sizes[0])));
 	tcase_add_test(tc, test_raw_content_is_not_copied);
 	tcase_add_loop_test(tc, test_every_corruption, 0, 2);
 	tcase_add_test(tc, test_another_id);

@@ -20,7 +20,8 @@ START_TEST(test_u64)
 }
 END_TEST
 
-static const char *const not_numbers[] = {"", " ", " 1", "1 ", "-1", "+1", "0x10", "1e3", "1.0", "x"};
+static const char *const not_numbers[] = {
+	"", " ", " 1", "1 ", "-1", "+1", "0x10", "1e3", "1.0", "x"};
 
 START_TEST(test_not_a_number)
 {
@@ -39,7 +40,8 @@ START_TEST(test_sizes)
 	} cases[] = {{"512", 512}, {"0", 0}, {"64K", 65536}, {"64k", 65536}, {"10M", 10 << 20},
 		{"10MiB", 10 << 20}, {"10MB", 10 << 20}, {"2G", 2ULL << 30}, {"1T", 1ULL << 40},
 		{"1tib", 1ULL << 40}};
-	static const char *const bad[] = {"", "K", "1X", "1KK", "1KiBs", "1.5G", "-1K", "1 K", "1Ki"};
+	static const char *const bad[] = {
+		"", "K", "1X", "1KK", "1KiBs", "1.5G", "-1K", "1 K", "1Ki"};
 	uint64_t bytes;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -61,7 +63,8 @@ START_TEST(test_durations)
 	} cases[] = {{"0", 0}, {"3", 3000}, {"250ms", 250}, {"1s", 1000}, {"1.5s", 1500},
 		{"0.001s", 1}, {"0.0001s", 0}, {"2m", 120000}, {"2min", 120000}, {"1h", 3600000},
 		{"1.25h", 4500000}, {"1d", 86400000}, {"1.5", 1500}};
-	static const char *const bad[] = {"", "s", "1x", "1.s", ".5s", "-1s", "1 s", "1.2.3s", "1ss"};
+	static const char *const bad[] = {
+		"", "s", "1x", "1.s", ".5s", "-1s", "1 s", "1.2.3s", "1ss"};
 	uint64_t ms;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -165,11 +165,14 @@ static const struct {
 	{"{" GOOD_KIND "," GOOD_VERSION "," GOOD_DEPTH "," GOOD_CREATED "}", -EBADMSG, "uuid"},
 	{"{" GOOD_KIND "," GOOD_VERSION ",\"uuid\":null," GOOD_DEPTH "," GOOD_CREATED "}", -EBADMSG,
 		"uuid"},
-	{"{" GOOD_KIND "," GOOD_VERSION ",\"uuid\":\"x\"," GOOD_DEPTH "," GOOD_CREATED "}", -EBADMSG,
-		"canonical"},
-	{"{" GOOD_KIND "," GOOD_VERSION ",\"uuid\":\"00112233-4455-4677-8899-aabbccddeeff\\u0000\","
-	 GOOD_DEPTH "," GOOD_CREATED "}", -EBADMSG, "not JSON"},
-	{"{" GOOD_KIND "," GOOD_VERSION "," GOOD_UUID "," GOOD_CREATED "}", -EBADMSG, "account_depth"},
+	{"{" GOOD_KIND "," GOOD_VERSION ",\"uuid\":\"x\"," GOOD_DEPTH "," GOOD_CREATED "}",
+		-EBADMSG, "canonical"},
+	{"{" GOOD_KIND "," GOOD_VERSION
+	 ",\"uuid\":\"00112233-4455-4677-8899-aabbccddeeff\\u0000\"," GOOD_DEPTH "," GOOD_CREATED
+	 "}",
+		-EBADMSG, "not JSON"},
+	{"{" GOOD_KIND "," GOOD_VERSION "," GOOD_UUID "," GOOD_CREATED "}", -EBADMSG,
+		"account_depth"},
 	{"{" GOOD_KIND "," GOOD_VERSION "," GOOD_UUID ",\"account_depth\":3," GOOD_CREATED "}",
 		-EBADMSG, "0, 1 or 2"},
 	{"{" GOOD_KIND "," GOOD_VERSION "," GOOD_UUID ",\"account_depth\":true," GOOD_CREATED "}",
@@ -178,9 +181,11 @@ static const struct {
 	{"{" GOOD_KIND "," GOOD_VERSION "," GOOD_UUID "," GOOD_DEPTH ",\"created\":5}", -EBADMSG,
 		"created"},
 	{"{" GOOD_KIND "," GOOD_VERSION "," GOOD_UUID "," GOOD_DEPTH
-	 ",\"created\":\"2026-02-30T00:00:00Z\"}", -EBADMSG, "created"},
+	 ",\"created\":\"2026-02-30T00:00:00Z\"}",
+		-EBADMSG, "created"},
 	{"{" GOOD_KIND "," GOOD_VERSION "," GOOD_UUID "," GOOD_DEPTH
-	 ",\"created\":\"2026-01-31T12:00:00\"}", -EBADMSG, "created"},
+	 ",\"created\":\"2026-01-31T12:00:00\"}",
+		-EBADMSG, "created"},
 };
 
 START_TEST(test_bad_volume)
