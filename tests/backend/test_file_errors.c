@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backends/file/file_backend.h"
@@ -115,6 +117,44 @@ START_TEST(test_unwritable_root)
 	check_url(url, -EACCES, "cannot be written to by user");
 	if (getuid() == 0)
 		ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
+/* A file system of 256 KiB of its own over the test's directory; false without the rights. */
+static bool mount_small(void)
+{
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", file_target_path(), "tmpfs", 0, "size=256k") == 0;
+}
+
+START_TEST(test_full_and_read_only_file_system)
+{
+	static char content[100 << 10];
+	struct iovec part = {content, sizeof(content)};
+	struct backend_result result;
+	struct backend *b;
+	char url[2 * PATH_MAX + 8];
+	int r = 0;
+
+	if (!mount_small())
+		return;
+	b = file_target.open_again();
+	for (int i = 0; i < 4 && r == 0; i++) {
+		char key[] = {'k', (char)('0' + i), '\0'};
+
+		r = backend_put_wait(b, key, &part, 1, NULL, &result);
+	}
+	ck_assert_int_eq(r, -ENOSPC);
+	ck_assert_int_eq(backend_get_wait(b, "k0", 0, SIZE_MAX, &result), 0);
+	ck_assert_uint_eq(result.data_size_bytes, sizeof(content));
+	backend_result_done(&result);
+	ck_assert_int_eq(backend_head_wait(b, "k3", &result), -ENOENT);
+	backend_free(b);
+	ck_assert_int_eq(mount(NULL, file_target_path(), NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	snprintf(url, sizeof(url), "file://%s", file_target_path());
+	check_url(url, -EROFS, "read-only");
+	ck_assert_int_eq(umount(file_target_path()), 0);
 }
 END_TEST
 
@@ -262,6 +302,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_good_urls);
 	tcase_add_test(tc, test_root_is_a_file);
 	tcase_add_test(tc, test_unwritable_root);
+	tcase_add_test(tc, test_full_and_read_only_file_system);
 	tcase_add_test(tc, test_names_in_the_way);
 	tcase_add_test(tc, test_swap_of_an_ordinary_object);
 	tcase_add_test(tc, test_foreign_files_are_not_listed);
