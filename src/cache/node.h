@@ -38,7 +38,7 @@ struct node_figures {
 	uint64_t oldest_dirty_ms;      /* age of the oldest of them */
 	uint64_t objects_put, objects_put_bytes;
 	uint64_t objects_fetched, objects_fetched_bytes;
-	uint64_t objects_removed, objects_to_remove;
+	uint64_t objects_removed;
 	uint64_t bodies_evicted;
 	int backend_error;             /* 0, or the negative errno of the last failed call */
 	int store_error;               /* 0, or why the store takes no more changes */

@@ -22,11 +22,11 @@ static inline void cleanup_close_fd(int *fd)
 #define CLEANUP_CLOSE __attribute__((cleanup(cleanup_close_fd)))
 
 /* The value of an owner whose ownership leaves this scope. */
-#define TAKE_PTR(p)                                                                                \
-	({                                                                                         \
-		__typeof__(p) take_ptr_value = (p);                                                \
-		(p) = NULL;                                                                        \
-		take_ptr_value;                                                                    \
+#define TAKE_PTR(p)                                 \
+	({                                          \
+		__typeof__(p) take_ptr_value = (p); \
+		(p) = NULL;                         \
+		take_ptr_value;                     \
 	})
 
 static inline int take_fd(int *fd)

@@ -30,10 +30,10 @@ void log_message(enum log_level level, const char *format, ...)
 #define log_error(...) log_message(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_message(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_message(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...)                                                                             \
-	do {                                                                                       \
-		if (log_enabled(LOG_LEVEL_DEBUG))                                                  \
-			log_message(LOG_LEVEL_DEBUG, __VA_ARGS__);                                 \
+#define log_debug(...)                                             \
+	do {                                                       \
+		if (log_enabled(LOG_LEVEL_DEBUG))                  \
+			log_message(LOG_LEVEL_DEBUG, __VA_ARGS__); \
 	} while (0)
 
 #endif

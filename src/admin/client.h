@@ -1,0 +1,27 @@
+/*
+ * client.h: one HTTP request to a daemon's control socket.
+ */
+#ifndef MAILFS_ADMIN_CLIENT_H
+#define MAILFS_ADMIN_CLIENT_H
+
+#include <stdint.h>
+
+#define CLIENT_ANSWER_MAX_BYTES (4 * 1024 * 1024)
+
+struct client_request {
+	const char *method;
+	const char *path;
+	const char *body; /* JSON, or NULL */
+	uint64_t timeout_ms;
+};
+
+struct client_answer {
+	long http_status;
+	char *body; /* malloc()ed, NUL-terminated */
+};
+
+/* Blocks. -ECONNREFUSED when nobody listens, -ETIMEDOUT, -EIO; *ret_message says what to do. */
+int client_ask(const char *socket_path, const struct client_request *request,
+	struct client_answer *ret, char **ret_message);
+
+#endif

@@ -1,0 +1,82 @@
+#include <config.h>
+#include "admin/find_daemon.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include "util/cleanup.h"
+#include "util/message.h"
+#include "util/mount_table.h"
+
+#define CONTROL_XATTR "trusted.mailfs.control"
+#define SOCKET_NAME "control.sock"
+
+static bool is_mount(const char *target)
+{
+	CLEANUP_FREE char *path = realpath(target, NULL);
+	struct mount_entry entry;
+	bool ours;
+
+	/* A dead mount has no real path, but stands in the table as it was mounted. */
+	if (mount_table_find(path != NULL ? path : target, &entry) < 0)
+		return false;
+	ours = strcmp(entry.fstype, MOUNT_TABLE_FSTYPE) == 0;
+	mount_entry_done(&entry);
+	return ours;
+}
+
+static int ask_mount(const char *target, char **ret, char **ret_message)
+{
+	char path[PATH_MAX];
+	ssize_t n = getxattr(target, CONTROL_XATTR, path, sizeof(path) - 1);
+
+	if (n < 0 && errno == ENOTCONN)
+		return message_set(ret_message, -ENOTCONN,
+			"the mailfs that served '%s' has died; run 'umount %s' and mount it again",
+			target, target);
+	if (n < 0 && errno == ENODATA && geteuid() != 0)
+		return message_set(ret_message, -EACCES,
+			"only root may ask for the daemon of '%s'; run as root", target);
+	if (n < 0)
+		return message_set(ret_message, -errno,
+			"'%s' does not tell its control socket: %s; name its state directory "
+			"instead",
+			target, strerror(errno));
+	path[n] = '\0';
+	*ret = strdup(path);
+	return *ret != NULL ? 0 : -ENOMEM;
+}
+
+int find_daemon(const char *target, char **ret, char **ret_message)
+{
+	CLEANUP_FREE char *path = NULL;
+	struct stat st;
+
+	if (is_mount(target))
+		return ask_mount(target, ret, ret_message);
+	if (stat(target, &st) < 0)
+		return message_set(
+			ret_message, -errno, "cannot find '%s': %s", target, strerror(errno));
+	if (S_ISDIR(st.st_mode)) {
+		if (asprintf(&path, "%s/" SOCKET_NAME, target) < 0)
+			return -ENOMEM;
+		if (stat(path, &st) < 0)
+			return message_set(ret_message, -ENOENT,
+				"'%s' is neither a mounted mailfs nor the state directory of a "
+				"running one",
+				target);
+	} else {
+		path = strdup(target);
+	}
+	if (path != NULL && !S_ISSOCK(st.st_mode))
+		return message_set(ret_message, -ENOTSOCK,
+			"'%s' is no mountpoint, state directory or control socket", target);
+	*ret = TAKE_PTR(path);
+	return *ret != NULL ? 0 : -ENOMEM;
+}

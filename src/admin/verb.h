@@ -1,0 +1,74 @@
+/*
+ * verb.h: mailfs-admin's verbs: one file each, verb_<name>.c.
+ *
+ * A verb gets argv from its own name on, prints its answer to standard output and complaints to
+ * standard error, and returns the exit status: ADMIN_OK, ADMIN_FAILED, ADMIN_USAGE.
+ */
+#ifndef MAILFS_ADMIN_VERB_H
+#define MAILFS_ADMIN_VERB_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+
+enum admin_status {
+	ADMIN_OK = 0,
+	ADMIN_FAILED = 1,
+	ADMIN_USAGE = 2,
+};
+
+struct admin_verb {
+	const char *name;
+	const char *arguments; /* for the usage line */
+	const char *summary;   /* one line */
+	const char *help;      /* the rest of --help, or NULL */
+	enum admin_status (*run)(const struct admin_verb *verb, int argc, char **argv);
+};
+
+extern const struct admin_verb verb_format, verb_status, verb_flush, verb_evict, verb_metrics,
+	verb_help;
+
+/* All verbs, NULL at the end. */
+extern const struct admin_verb *const admin_verbs[];
+
+/* ---- for the verbs */
+
+/* What the command line of a verb has in common. `option`, if there is one, takes a value that
+ * `take` understands; -EINVAL or -ERANGE when it does not. */
+struct verb_arguments {
+	const struct admin_verb *verb;
+	const char *option;
+	int (*take)(const char *value, uint64_t *ret);
+	uint64_t value; /* of the option; what it was before when it is not given */
+	bool json;
+	const char *target; /* the one positional argument */
+};
+
+/* ADMIN_OK: go on. Else *ret_done is set and the returned status is the verb's. */
+enum admin_status verb_parse(
+	struct verb_arguments *arguments, int argc, char **argv, bool *ret_done);
+
+/* Complains about wrong use, with a hint; ADMIN_USAGE. */
+enum admin_status verb_usage(const struct admin_verb *verb, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Prints "mailfs-admin: …"; ADMIN_FAILED. */
+enum admin_status verb_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void verb_print_help(const struct admin_verb *verb);
+
+/* Asks the daemon of arguments->target and waits at most timeout_ms. On success *ret_body is the
+ * malloc()ed answer. A failure has been printed, with --json the daemon's own words too. */
+enum admin_status verb_ask(const struct verb_arguments *arguments, const char *method,
+	const char *path, const char *body, uint64_t timeout_ms, char **ret_body);
+
+/* For answers in JSON: with --json prints the body as it is and sets *ret NULL, else *ret is the
+ * object (json_decref() it). Frees the body. */
+enum admin_status verb_take_json(const struct verb_arguments *arguments, char *body, json_t **ret);
+
+/* "1.5 GiB", "3 h 12 min": `text` has 32 bytes. Returns it. */
+const char *verb_size_text(uint64_t size_bytes, char *text);
+const char *verb_duration_text(uint64_t ms, char *text);
+
+#endif

@@ -1,0 +1,257 @@
+#include <config.h>
+#include "cache/body_fetcher.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/body_evictor.h"
+#include "cache/body_map.h"
+#include "cache/body_object.h"
+#include "cache/file_blocks.h"
+#include "cache/node_private.h"
+#include "cache/transaction.h"
+#include "util/list.h"
+#include "util/lock.h"
+#include "util/log.h"
+
+struct waiter {
+	struct list_node node;
+	body_fetched_fn *done;
+	void *arg;
+};
+
+struct fetch {
+	struct list_node node;
+	struct body_fetcher *fetcher;
+	uint64_t ino;
+	struct uuid object;
+	struct list_node waiters; /* protected by the fetcher's lock until it ends */
+};
+
+struct body_fetcher {
+	struct node *node;
+	struct lock lock;
+	struct lock_condition ended;
+	struct list_node running;        /* of struct fetch; protected by lock */
+	uint64_t objects, objects_bytes; /* protected by lock */
+};
+
+struct body_fetcher *body_fetcher_new(struct node *node)
+{
+	struct body_fetcher *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return NULL;
+	f->node = node;
+	lock_init(&f->lock);
+	lock_condition_init(&f->ended);
+	list_init(&f->running);
+	return f;
+}
+
+/* Stores the blocks of one extent that are not here. */
+static int fill_extent(struct transaction *t, const struct inode *inode, const struct extent *x,
+	const uint8_t *content)
+{
+	uint64_t bytes = inode_block_bytes(inode), done = 0;
+
+	while (done < x->size_bytes) {
+		uint64_t block = (x->offset_bytes + done) >> inode->block_shift;
+		size_t n = (size_t)(x->size_bytes - done < bytes ? x->size_bytes - done : bytes);
+		struct key key = key_data(inode->ino, block);
+		struct store_value there;
+		int r = store_get(t->node->store, STORE_DATA, &key, &there);
+
+		if (r == 0)
+			store_value_done(&there);
+		else if (r == -ENOENT)
+			transaction_put(t, STORE_DATA, &key,
+				content + x->object_offset_bytes + done, n);
+		else
+			return r;
+		done += n;
+	}
+	return 0;
+}
+
+/* An extent that claims more of the object than there is must not be believed. */
+static bool lies_within(const struct extent *x, size_t object_bytes)
+{
+	return x->object_offset_bytes <= object_bytes &&
+	       x->size_bytes <= object_bytes - x->object_offset_bytes;
+}
+
+static int fill_locked(
+	struct node *node, const struct fetch *fetch, const void *content, size_t size_bytes)
+{
+	struct extent_list list;
+	struct transaction t;
+	struct inode inode;
+	int r = node_load_inode(node, fetch->ino, &inode);
+
+	if (r == 0)
+		r = body_map_load_extents(node, fetch->ino, 0, BODY_MAP_TO_THE_END, &list);
+	if (r < 0)
+		return r;
+	r = transaction_begin(node, &t);
+	for (size_t i = 0; i < list.n && r == 0; i++) {
+		const struct extent *x = &list.extents[i];
+
+		if (memcmp(&x->object, &fetch->object, sizeof(x->object)) != 0)
+			continue;
+		r = lies_within(x, size_bytes) ? fill_extent(&t, &inode, x, content) : -EBADMSG;
+	}
+	extent_list_done(&list);
+	if (r == 0)
+		r = body_evictor_note_fetched(&t, fetch->ino, size_bytes);
+	if (r == 0)
+		return transaction_commit(&t);
+	transaction_abort(&t);
+	return r;
+}
+
+static int fill(struct node *node, const struct fetch *fetch, const void *content, size_t size_bytes)
+{
+	struct inode_lock_set locks;
+	int r = store_check_space(node->store);
+
+	if (r < 0)
+		return r;
+	inode_locks_write(node->locks, &fetch->ino, 1, &locks);
+	r = fill_locked(node, fetch, content, size_bytes);
+	inode_locks_release(&locks);
+	return r == -ENOENT ? 0 : r; /* deleted meanwhile: whoever asks again will see */
+}
+
+static int receive(struct fetch *fetch, const struct backend_result *result)
+{
+	struct body_fetcher *f = fetch->fetcher;
+	char id[UUID_TEXT_BYTES];
+	void *content = NULL;
+	size_t size_bytes = 0;
+	int r = result->error;
+
+	if (r == 0)
+		r = body_object_decode(
+			result->data, result->data_size_bytes, &fetch->object, &content, &size_bytes);
+	if (r == 0)
+		r = fill(f->node, fetch, content, size_bytes);
+	free(content);
+	if (r == 0) {
+		lock_acquire(&f->lock);
+		f->objects++;
+		f->objects_bytes += result->data_size_bytes;
+		lock_release(&f->lock);
+		return 0;
+	}
+	uuid_format(&fetch->object, id);
+	log_error("body object %s of inode %" PRIu64 " cannot be read: %s", id, fetch->ino,
+		r == -ENOENT	? "it is missing on the backend"
+		: r == -EBADMSG ? "it is damaged (checksum)"
+				: strerror(-r));
+	return r == -ENOENT || r == -EBADMSG ? -EIO : r;
+}
+
+static void fetch_done(struct backend_result *result, void *arg)
+{
+	struct fetch *fetch = arg;
+	struct body_fetcher *f = fetch->fetcher;
+	int r = receive(fetch, result);
+	struct list_node waiters, *node;
+
+	atomic_store(&f->node->backend_error, result->error);
+	list_init(&waiters);
+	lock_acquire(&f->lock);
+	list_remove(&fetch->node);
+	list_splice(&waiters, &fetch->waiters);
+	lock_release(&f->lock);
+	while ((node = list_take_first(&waiters)) != NULL) {
+		struct waiter *w = LIST_ENTRY(node, struct waiter, node);
+
+		w->done(w->arg, r);
+		free(w);
+	}
+	lock_acquire(&f->lock);
+	free(fetch);
+	lock_condition_broadcast(&f->ended);
+	lock_release(&f->lock);
+}
+
+static struct fetch *find_locked(struct body_fetcher *f, const struct uuid *object)
+	REQUIRES(f->lock)
+{
+	for (struct list_node *n = f->running.next; n != &f->running; n = n->next) {
+		struct fetch *fetch = LIST_ENTRY(n, struct fetch, node);
+
+		if (memcmp(&fetch->object, object, sizeof(*object)) == 0)
+			return fetch;
+	}
+	return NULL;
+}
+
+static void start(struct fetch *fetch)
+{
+	char key[BACKEND_KEY_MAX_BYTES];
+	struct backend_call call = {
+		.priority = BACKEND_READER, .done = fetch_done, .arg = fetch};
+
+	body_object_key(key_ino_account(fetch->ino), &fetch->object, key);
+	backend_get(fetch->fetcher->node->backend, key, 0, BODY_OBJECT_MAX_BYTES, &call);
+}
+
+void body_fetcher_fetch(struct body_fetcher *f, uint64_t ino, const struct extent *extent,
+	body_fetched_fn *done, void *arg)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+	struct fetch *fresh = calloc(1, sizeof(*fresh)), *fetch;
+
+	if (w == NULL || fresh == NULL) {
+		free(w);
+		free(fresh);
+		done(arg, -ENOMEM);
+		return;
+	}
+	*w = (struct waiter){.done = done, .arg = arg};
+	lock_acquire(&f->lock);
+	fetch = find_locked(f, &extent->object);
+	if (fetch == NULL) {
+		*fresh = (struct fetch){.fetcher = f, .ino = ino, .object = extent->object};
+		list_init(&fresh->waiters);
+		list_append(&f->running, &fresh->node);
+		fetch = fresh;
+	}
+	list_append(&fetch->waiters, &w->node);
+	lock_release(&f->lock);
+	if (fetch == fresh)
+		start(fetch);
+	else
+		free(fresh);
+}
+
+void body_fetcher_get_figures(struct body_fetcher *f, struct body_fetcher_figures *ret)
+{
+	lock_acquire(&f->lock);
+	ret->objects = f->objects;
+	ret->objects_bytes = f->objects_bytes;
+	lock_release(&f->lock);
+}
+
+void body_fetcher_drain(struct body_fetcher *f)
+{
+	if (f == NULL)
+		return;
+	lock_acquire(&f->lock);
+	while (!list_is_empty(&f->running))
+		lock_condition_wait(&f->ended, &f->lock);
+	lock_release(&f->lock);
+}
+
+void body_fetcher_free(struct body_fetcher *f)
+{
+	if (f == NULL)
+		return;
+	lock_condition_done(&f->ended);
+	lock_done(&f->lock);
+	free(f);
+}

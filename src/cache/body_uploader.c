@@ -1,0 +1,365 @@
+#include <config.h>
+#include "cache/body_uploader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/body_map.h"
+#include "cache/node_private.h"
+#include "cache/upload_task.h"
+#include "util/clock.h"
+#include "util/codec.h"
+#include "util/list.h"
+#include "util/lock.h"
+#include "util/log.h"
+
+#define MAX_IN_FLIGHT 8
+#define FIRST_PAUSE_MS 500
+#define LONGEST_PAUSE_MS 30000
+
+struct queued {
+	struct list_node node;
+	uint64_t ino;
+	uint64_t since_ms; /* monotonic: queued first */
+	uint64_t due_ms;
+};
+
+struct body_uploader {
+	struct node *node;
+	uint64_t delay_ms;
+	pthread_t thread;
+	bool started;
+	struct lock lock;
+	struct lock_condition changed;
+	struct list_node queue;  /* of struct queued, by due time; protected by lock */
+	uint64_t n_queued;       /* in the queue or in flight; protected by lock */
+	unsigned int in_flight;  /* protected by lock */
+	unsigned int flushing;   /* callers that wait; protected by lock */
+	bool stopping;           /* protected by lock */
+	uint64_t pause_until_ms; /* after a failure; protected by lock */
+	uint64_t pause_ms;       /* protected by lock */
+	int last_error;          /* of the last put; protected by lock */
+	uint64_t objects, objects_bytes; /* protected by lock */
+};
+
+struct body_uploader *body_uploader_new(struct node *node, uint64_t delay_ms)
+{
+	struct body_uploader *u = calloc(1, sizeof(*u));
+
+	if (u == NULL)
+		return NULL;
+	u->node = node;
+	u->delay_ms = delay_ms;
+	lock_init(&u->lock);
+	lock_condition_init(&u->changed);
+	list_init(&u->queue);
+	return u;
+}
+
+static void push_locked(struct body_uploader *u, struct queued *q, uint64_t due_ms)
+	REQUIRES(u->lock)
+{
+	q->due_ms = due_ms;
+	list_append(&u->queue, &q->node);
+	lock_condition_signal(&u->changed);
+}
+
+void body_uploader_enqueue(struct body_uploader *u, uint64_t ino)
+{
+	struct queued *q = calloc(1, sizeof(*q));
+
+	if (q == NULL) {
+		/* The record in the store stays, so the next start uploads it. */
+		log_error("no memory to queue an upload: it waits for the next start");
+		return;
+	}
+	list_init(&q->node);
+	q->ino = ino;
+	q->since_ms = clock_monotonic_ms();
+	lock_acquire(&u->lock);
+	u->n_queued++;
+	push_locked(u, q, q->since_ms + u->delay_ms);
+	lock_release(&u->lock);
+}
+
+/* The end of one body's turn: it leaves, or goes to the end of the queue. */
+static void end_turn(
+	struct body_uploader *u, struct queued *q, bool again, uint64_t delay_ms, int error)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	lock_acquire(&u->lock);
+	u->in_flight--;
+	if (error < 0) {
+		u->pause_ms = u->pause_ms == 0 ? FIRST_PAUSE_MS : u->pause_ms * 2;
+		if (u->pause_ms > LONGEST_PAUSE_MS)
+			u->pause_ms = LONGEST_PAUSE_MS;
+		u->pause_until_ms = now_ms + u->pause_ms;
+	} else {
+		u->pause_ms = u->pause_until_ms = 0;
+	}
+	if (u->last_error == 0 && error < 0)
+		log_warning("uploads to the backend fail (%s): they will be tried again",
+			strerror(-error));
+	u->last_error = error;
+	if (again) {
+		push_locked(u, q, now_ms + delay_ms);
+	} else {
+		u->n_queued--;
+		free(q);
+	}
+	lock_condition_broadcast(&u->changed);
+	lock_release(&u->lock);
+}
+
+struct flight {
+	struct body_uploader *uploader;
+	struct queued *queued;
+	struct upload_task *task;
+};
+
+static void put_done(struct backend_result *result, void *arg)
+{
+	struct flight *f = arg;
+	struct body_uploader *u = f->uploader;
+	uint64_t delay_ms;
+	bool more = false;
+	int r = upload_task_finish(f->task, result->error, &more);
+
+	atomic_store(&u->node->backend_error, result->error);
+	if (r == 0 && result->error == 0) {
+		lock_acquire(&u->lock);
+		u->objects++;
+		u->objects_bytes += f->task->object.size_bytes;
+		lock_release(&u->lock);
+	}
+	/* A body that grows all the time waits anew, or every append became an object. */
+	delay_ms = f->task->extent.size_bytes < BODY_MAP_OBJECT_MAX_BYTES ? u->delay_ms : 0;
+	upload_task_free(f->task);
+	end_turn(u, f->queued, more || r < 0, delay_ms, result->error < 0 ? result->error : r);
+	free(f);
+}
+
+static void start_put(struct flight *f)
+{
+	struct upload_task *task = f->task;
+	struct backend_condition condition = {.type = BACKEND_IF_ABSENT};
+	struct backend_call call = {
+		.priority = BACKEND_BACKGROUND, .done = put_done, .arg = f};
+
+	backend_put(f->uploader->node->backend, task->key, task->object.parts, task->object.n_parts,
+		&condition, &call);
+}
+
+/* Prepares one body; NULL when there was nothing to do or it failed, and its turn is over. */
+static struct flight *prepare(struct body_uploader *u, struct queued *q)
+{
+	struct flight *f = calloc(1, sizeof(*f));
+	int r = f == NULL ? -ENOMEM : upload_task_prepare(u->node, q->ino, &f->task);
+
+	if (r < 0 || f->task == NULL) {
+		free(f);
+		end_turn(u, q, r < 0, 0, r);
+		return NULL;
+	}
+	f->uploader = u;
+	f->queued = q;
+	return f;
+}
+
+/* Everything that is due, as far as there is room. */
+static unsigned int take_due_locked(struct body_uploader *u, struct queued *ret[MAX_IN_FLIGHT])
+	REQUIRES(u->lock)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	unsigned int n = 0;
+
+	if (now_ms < u->pause_until_ms)
+		return 0;
+	while (u->in_flight < MAX_IN_FLIGHT && !list_is_empty(&u->queue)) {
+		struct queued *q = LIST_ENTRY(u->queue.next, struct queued, node);
+
+		if (q->due_ms > now_ms && u->flushing == 0)
+			break;
+		list_remove(&q->node);
+		u->in_flight++;
+		ret[n++] = q;
+	}
+	return n;
+}
+
+/* One commit makes all the pending records durable, then the puts begin. */
+static void upload_batch(struct body_uploader *u, struct queued *batch[], unsigned int n)
+{
+	struct flight *flights[MAX_IN_FLIGHT];
+	unsigned int n_flights = 0;
+	bool more;
+	int r;
+
+	for (unsigned int i = 0; i < n; i++) {
+		flights[n_flights] = prepare(u, batch[i]);
+		n_flights += flights[n_flights] != NULL;
+	}
+	r = n_flights > 0 ? commit_now(u->node->commit) : 0;
+	for (unsigned int i = 0; i < n_flights; i++) {
+		struct flight *f = flights[i];
+
+		if (r == 0) {
+			start_put(f);
+			continue;
+		}
+		(void)upload_task_finish(f->task, r, &more);
+		upload_task_free(f->task);
+		end_turn(u, f->queued, true, 0, r);
+		free(f);
+	}
+}
+
+static uint64_t next_due_locked(struct body_uploader *u) REQUIRES(u->lock)
+{
+	uint64_t due_ms;
+
+	if (list_is_empty(&u->queue) || u->in_flight == MAX_IN_FLIGHT)
+		return UINT64_MAX / 2;
+	due_ms = LIST_ENTRY(u->queue.next, struct queued, node)->due_ms;
+	if (u->flushing > 0)
+		due_ms = 0;
+	return due_ms > u->pause_until_ms ? due_ms : u->pause_until_ms;
+}
+
+static void *run(void *arg)
+{
+	struct body_uploader *u = arg;
+	struct queued *batch[MAX_IN_FLIGHT];
+	unsigned int n;
+
+	lock_acquire(&u->lock);
+	while (!u->stopping) {
+		n = take_due_locked(u, batch);
+		if (n == 0) {
+			(void)lock_condition_wait_until(&u->changed, &u->lock, next_due_locked(u));
+			continue;
+		}
+		lock_release(&u->lock);
+		upload_batch(u, batch, n);
+		lock_acquire(&u->lock);
+	}
+	lock_release(&u->lock);
+	return NULL;
+}
+
+/* What an interrupted upload had taken becomes dirty again. */
+static int recover_one(struct node *node, uint64_t ino)
+{
+	struct upload upload;
+	struct transaction t;
+	bool exists;
+	int r = body_map_load_upload(node, ino, &upload, &exists);
+
+	if (r < 0 || !upload.running)
+		return r;
+	upload_add_range(&upload, upload.uploading.first, upload.uploading.end);
+	upload.running = false;
+	r = transaction_begin(node, &t);
+	if (r < 0)
+		return r;
+	body_map_put_upload(&t, ino, &upload);
+	return transaction_commit(&t);
+}
+
+int body_uploader_recover(struct body_uploader *u)
+{
+	struct key from = key_node(KEY_NODE_UPLOAD), to = key_node_end(KEY_NODE_UPLOAD);
+	struct store_iterator *it = store_iterator_new(u->node->store, STORE_META, &from, &to);
+	int r = it == NULL ? -ENOMEM : 0;
+
+	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it)) {
+		size_t key_bytes, tail_bytes = 0;
+		const uint8_t *key = store_iterator_key(it, &key_bytes);
+		const uint8_t *tail = key_node_tail(key, key_bytes, &tail_bytes);
+		struct decoder d = decoder_over(tail, tail_bytes);
+		uint64_t ino = decode_u64(&d);
+
+		r = recover_one(u->node, ino);
+		if (r == 0)
+			body_uploader_enqueue(u, ino);
+	}
+	if (r == 0)
+		r = store_iterator_error(it);
+	store_iterator_free(it);
+	return r;
+}
+
+int body_uploader_start(struct body_uploader *u)
+{
+	int r = -pthread_create(&u->thread, NULL, run, u);
+
+	u->started = r == 0;
+	if (u->started)
+		pthread_setname_np(u->thread, "mfs-upload");
+	return r;
+}
+
+int body_uploader_flush(struct body_uploader *u, uint64_t deadline_ms)
+{
+	int r = 0;
+
+	lock_acquire(&u->lock);
+	u->flushing++;
+	u->pause_until_ms = 0;
+	lock_condition_broadcast(&u->changed);
+	while (u->n_queued > 0 && r == 0)
+		r = lock_condition_wait_until(&u->changed, &u->lock, deadline_ms);
+	if (r < 0 && u->last_error < 0)
+		r = u->last_error;
+	u->flushing--;
+	lock_release(&u->lock);
+	return r;
+}
+
+void body_uploader_get_figures(struct body_uploader *u, struct body_uploader_figures *ret)
+{
+	uint64_t oldest_ms = UINT64_MAX, now_ms = clock_monotonic_ms();
+
+	lock_acquire(&u->lock);
+	for (struct list_node *n = u->queue.next; n != &u->queue; n = n->next) {
+		struct queued *q = LIST_ENTRY(n, struct queued, node);
+
+		if (q->since_ms < oldest_ms)
+			oldest_ms = q->since_ms;
+	}
+	ret->queued = u->n_queued;
+	ret->objects = u->objects;
+	ret->objects_bytes = u->objects_bytes;
+	lock_release(&u->lock);
+	ret->oldest_ms = oldest_ms < now_ms ? now_ms - oldest_ms : 0;
+}
+
+void body_uploader_stop(struct body_uploader *u)
+{
+	if (u == NULL || !u->started)
+		return;
+	lock_acquire(&u->lock);
+	u->stopping = true;
+	lock_condition_broadcast(&u->changed);
+	lock_release(&u->lock);
+	pthread_join(u->thread, NULL);
+	u->started = false;
+	lock_acquire(&u->lock);
+	while (u->in_flight > 0)
+		lock_condition_wait(&u->changed, &u->lock);
+	lock_release(&u->lock);
+}
+
+void body_uploader_free(struct body_uploader *u)
+{
+	struct list_node *node;
+
+	if (u == NULL)
+		return;
+	while ((node = list_take_first(&u->queue)) != NULL)
+		free(LIST_ENTRY(node, struct queued, node));
+	lock_condition_done(&u->changed);
+	lock_done(&u->lock);
+	free(u);
+}

@@ -1,0 +1,46 @@
+/*
+ * body_uploader.h: puts the dirty parts of bodies on the backend, in the background.
+ *
+ * A body is uploaded once it has been dirty for the delay (so that mail which is deleted at once
+ * never travels), in objects of at most BODY_MAP_OBJECT_MAX_BYTES. What was appended to a body that
+ * is there already becomes an object of its own; objects of one body that lie side by side are
+ * merged when the newer is not much smaller, so that a body grown by n appends was put about
+ * log(n) times and consists of about log(n) objects.
+ *
+ * Crash safety. Before an object is put, a durable KEY_NODE_PENDING record names it; the record
+ * goes in the same batch that refers to the object. What a crash leaves pending is removed. A
+ * failed put is tried again, with growing pauses; nothing dirty is ever dropped.
+ */
+#ifndef MAILFS_CACHE_BODY_UPLOADER_H
+#define MAILFS_CACHE_BODY_UPLOADER_H
+
+#include <stdint.h>
+#include "cache/node.h"
+
+struct body_uploader;
+
+struct body_uploader_figures {
+	uint64_t queued; /* bodies with something dirty */
+	uint64_t oldest_ms;
+	uint64_t objects, objects_bytes; /* put so far */
+};
+
+struct body_uploader *body_uploader_new(struct node *node, uint64_t delay_ms);
+
+/* After a crash no upload is running any more: what was in flight is dirty again. Queues all that
+ * is dirty. Before anything else happens to the node. */
+int body_uploader_recover(struct body_uploader *u);
+int body_uploader_start(struct body_uploader *u);
+
+/* There is an upload record of this body now, and there was none before. Does not block. */
+void body_uploader_enqueue(struct body_uploader *u, uint64_t ino);
+
+/* Uploads without delay until nothing is dirty; -ETIMEDOUT or the backend's error. */
+int body_uploader_flush(struct body_uploader *u, uint64_t deadline_ms);
+void body_uploader_get_figures(struct body_uploader *u, struct body_uploader_figures *ret);
+
+/* Lets running puts end and joins the thread. */
+void body_uploader_stop(struct body_uploader *u);
+void body_uploader_free(struct body_uploader *u);
+
+#endif

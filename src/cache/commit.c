@@ -1,0 +1,188 @@
+#include <config.h>
+#include "cache/commit.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "util/list.h"
+#include "util/lock.h"
+#include "util/log.h"
+
+struct waiter {
+	struct list_node node;
+	uint64_t lsn;
+	commit_done_fn *done;
+	void *arg;
+};
+
+struct commit {
+	struct store *store;
+	_Atomic uint64_t last_lsn;   /* of the newest change */
+	_Atomic uint64_t synced_lsn; /* everything up to here is durable */
+	struct lock lock;
+	struct list_node waiters; /* protected by lock */
+	bool syncing;             /* somebody leads; protected by lock */
+	int error;                /* sticks; protected by lock */
+	_Atomic uint64_t syncs, waits, covered;
+};
+
+struct commit *commit_new(struct store *store)
+{
+	struct commit *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->store = store;
+	lock_init(&c->lock);
+	list_init(&c->waiters);
+	return c;
+}
+
+void commit_free(struct commit *c)
+{
+	if (c == NULL)
+		return;
+	lock_done(&c->lock);
+	free(c);
+}
+
+uint64_t commit_note_change(struct commit *c)
+{
+	return atomic_fetch_add(&c->last_lsn, 1) + 1;
+}
+
+/* Syncs once; everything noted before it began is durable afterwards. */
+static int sync_store(struct commit *c)
+{
+	uint64_t covers = atomic_load(&c->last_lsn);
+	int r = store_sync(c->store);
+
+	atomic_fetch_add(&c->syncs, 1);
+	if (r == 0)
+		atomic_store(&c->synced_lsn, covers);
+	else
+		log_error("a commit failed: until mailfs is restarted every fsync will fail");
+	return r;
+}
+
+static void answer(struct list_node *waiters, int error)
+{
+	struct list_node *node;
+
+	while ((node = list_take_first(waiters)) != NULL) {
+		struct waiter *w = LIST_ENTRY(node, struct waiter, node);
+
+		w->done(w->arg, error);
+		free(w);
+	}
+}
+
+/* Serves the waiters until none is left. */
+static void lead(struct commit *c)
+{
+	struct list_node batch;
+	int error;
+
+	list_init(&batch);
+	lock_acquire(&c->lock);
+	while (!list_is_empty(&c->waiters)) {
+		list_splice(&batch, &c->waiters);
+		error = c->error;
+		lock_release(&c->lock);
+		if (error == 0)
+			error = sync_store(c);
+		answer(&batch, error);
+		lock_acquire(&c->lock);
+		if (error < 0)
+			c->error = error;
+	}
+	c->syncing = false;
+	lock_release(&c->lock);
+}
+
+/* 0 when durable already, the error that sticks, or -EINPROGRESS. */
+static int enqueue(struct commit *c, struct waiter *w, bool *ret_leads)
+{
+	int r = -EINPROGRESS;
+
+	lock_acquire(&c->lock);
+	if (c->error < 0) {
+		r = c->error;
+	} else if (w->lsn <= atomic_load(&c->synced_lsn)) {
+		r = 0;
+	} else {
+		list_append(&c->waiters, &w->node);
+		*ret_leads = !c->syncing;
+		c->syncing = true;
+	}
+	lock_release(&c->lock);
+	return r;
+}
+
+void commit_wait(struct commit *c, uint64_t lsn, commit_done_fn *done, void *arg)
+{
+	struct waiter *w = malloc(sizeof(*w));
+	bool leads = false;
+	int r;
+
+	atomic_fetch_add(&c->waits, 1);
+	if (w == NULL) {
+		done(arg, -ENOMEM);
+		return;
+	}
+	*w = (struct waiter){.lsn = lsn, .done = done, .arg = arg};
+	r = enqueue(c, w, &leads);
+	if (r != -EINPROGRESS) {
+		if (r == 0)
+			atomic_fetch_add(&c->covered, 1);
+		free(w);
+		done(arg, r);
+		return;
+	}
+	if (leads)
+		lead(c);
+}
+
+struct now_wait {
+	struct lock lock;
+	struct lock_condition condition;
+	bool done;
+	int error;
+};
+
+static void now_done(void *arg, int error)
+{
+	struct now_wait *now = arg;
+
+	lock_acquire(&now->lock);
+	now->done = true;
+	now->error = error;
+	lock_condition_signal(&now->condition);
+	lock_release(&now->lock);
+}
+
+int commit_now(struct commit *c)
+{
+	struct now_wait now = {0};
+
+	lock_init(&now.lock);
+	lock_condition_init(&now.condition);
+	commit_wait(c, atomic_load(&c->last_lsn), now_done, &now);
+	lock_acquire(&now.lock);
+	while (!now.done)
+		lock_condition_wait(&now.condition, &now.lock);
+	lock_release(&now.lock);
+	lock_condition_done(&now.condition);
+	lock_done(&now.lock);
+	return now.error;
+}
+
+void commit_get_figures(struct commit *c, struct commit_figures *ret)
+{
+	lock_acquire(&c->lock);
+	ret->error = c->error;
+	lock_release(&c->lock);
+	ret->syncs = atomic_load(&c->syncs);
+	ret->waits = atomic_load(&c->waits);
+	ret->covered = atomic_load(&c->covered);
+}

@@ -1,0 +1,91 @@
+/*
+ * key.h: keys of the local store (doc/format-metadata.md).
+ *
+ * Every key begins with an account number, so that all of an account is one contiguous range, then
+ * a record type, then what the record belongs to. Numbers are big-endian, so that keys sort.
+ * An inode number is composed of the account's number (24 bits) and the account's own (40 bits);
+ * it is the same on every node and never used again.
+ */
+#ifndef MAILFS_CACHE_KEY_H
+#define MAILFS_CACHE_KEY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "util/uuid.h"
+
+#define KEY_MAX_BYTES 288
+#define KEY_INO_LOCAL_BITS 40
+#define KEY_INO_LOCAL_MAX ((UINT64_C(1) << KEY_INO_LOCAL_BITS) - 1)
+#define KEY_ACCOUNT_MAX ((UINT32_C(1) << 24) - 1)
+#define KEY_ROOT_ACCOUNT 0
+#define KEY_INO_LOCAL_ROOT 1 /* the directory an account begins at */
+
+/* Not an account: what only this node knows (queues, cache bookkeeping). Sorts behind all. */
+#define KEY_NODE_SECTION UINT32_MAX
+
+enum key_type {
+	KEY_ACCOUNT = 'A',     /* -> allocation of inode numbers */
+	KEY_COOKIE = 'C',      /* directory ino, position (fs/entry.h) -> entry, for readdir */
+	KEY_DATA = 'D',        /* ino, block -> content (STORE_DATA) */
+	KEY_EXTENT = 'E',      /* ino, offset -> object that holds it */
+	KEY_INODE = 'I',       /* ino -> attributes */
+	KEY_NAME = 'N',        /* directory ino, name -> entry, for lookup */
+	KEY_SYMLINK = 'S',     /* ino -> target */
+	KEY_XATTR = 'X',       /* ino, name -> value */
+	KEY_NODE_FORMAT = 'F', /* node section: version of all of this */
+	KEY_NODE_GARBAGE = 'G',  /* node section: object uuid -> account; to be removed */
+	KEY_NODE_LRU = 'L',      /* node section: time, ino -> nothing */
+	KEY_NODE_LOCAL = 'M',    /* node section: ino -> place in the LRU, local bytes */
+	KEY_NODE_ORPHAN = 'O',   /* node section: ino without a name */
+	KEY_NODE_PENDING = 'P',  /* node section: object uuid -> account; being put */
+	KEY_NODE_UPLOAD = 'U',   /* node section: ino -> dirty ranges */
+};
+
+struct key {
+	size_t size_bytes;
+	uint8_t bytes[KEY_MAX_BYTES];
+};
+
+static inline uint32_t key_ino_account(uint64_t ino)
+{
+	return (uint32_t)(ino >> KEY_INO_LOCAL_BITS);
+}
+
+static inline uint64_t key_ino_local(uint64_t ino)
+{
+	return ino & KEY_INO_LOCAL_MAX;
+}
+
+static inline uint64_t key_ino_compose(uint32_t account, uint64_t local)
+{
+	return (uint64_t)account << KEY_INO_LOCAL_BITS | local;
+}
+
+struct key key_account(uint32_t account);
+struct key key_inode(uint64_t ino);
+struct key key_symlink(uint64_t ino);
+struct key key_name(uint64_t directory, const char *name);
+struct key key_cookie(uint64_t directory, uint64_t position);
+struct key key_xattr(uint64_t ino, const char *name);
+struct key key_data(uint64_t ino, uint64_t block);
+struct key key_extent(uint64_t ino, uint64_t offset);
+
+/* The first key behind all keys of this type and inode, as the end of a scan. */
+struct key key_end_of(enum key_type type, uint64_t ino);
+
+/* What follows account, type and inode in a key of one of the types above: cookie, block, offset
+ * or the name of an xattr. NULL when the key is too short. */
+const uint8_t *key_tail(const uint8_t *key, size_t size_bytes, size_t *ret_tail_bytes);
+uint64_t key_tail_number(const uint8_t *key, size_t size_bytes);
+
+/* Node section. */
+struct key key_node(enum key_type type);
+struct key key_node_end(enum key_type type);
+struct key key_node_ino(enum key_type type, uint64_t ino);
+struct key key_node_uuid(enum key_type type, const struct uuid *uuid);
+struct key key_node_lru(uint64_t time_ms, uint64_t ino);
+
+/* What follows the type in a key of the node section. */
+const uint8_t *key_node_tail(const uint8_t *key, size_t size_bytes, size_t *ret_tail_bytes);
+
+#endif

@@ -1,0 +1,175 @@
+#include <config.h>
+#include "cache/node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/body_evictor.h"
+#include "cache/body_fetcher.h"
+#include "cache/body_uploader.h"
+#include "cache/inode_remove.h"
+#include "cache/node_private.h"
+#include "cache/object_reaper.h"
+#include "util/clock.h"
+
+#define DEFAULT_MEMORY_BYTES (UINT64_C(256) << 20)
+
+/* What of the memory the decoded inodes get; the store has the rest. */
+#define INODES_SHARE 4
+
+int node_load_inode(struct node *node, uint64_t ino, struct inode *ret)
+{
+	struct key key = key_inode(ino);
+	struct store_value value;
+	int r;
+
+	if (inode_cache_get(node->inodes, ino, ret))
+		return 0;
+	r = store_get(node->store, STORE_META, &key, &value);
+	if (r < 0)
+		return r;
+	r = record_decode_inode(ino, value.data, value.size_bytes, ret);
+	store_value_done(&value);
+	if (r < 0)
+		return r;
+	ret->changed_lsn = inode_cache_evicted_lsn(node->inodes);
+	inode_cache_put(node->inodes, ret);
+	return 0;
+}
+
+static int make_parts(struct node *node, const struct node_options *o, uint64_t memory_bytes)
+{
+	node->commit = commit_new(node->store);
+	node->accounts = account_table_new(node->store);
+	node->inodes = inode_cache_new(memory_bytes / INODES_SHARE);
+	node->locks = inode_locks_new();
+	node->refs = inode_refs_new();
+	node->fetcher = body_fetcher_new(node);
+	node->uploader = body_uploader_new(node, o->commit_interval_ms);
+	node->evictor = body_evictor_new(node, o->cache_size_bytes);
+	node->reaper = object_reaper_new(node);
+	if (node->commit == NULL || node->accounts == NULL || node->inodes == NULL ||
+		node->locks == NULL || node->refs == NULL || node->fetcher == NULL ||
+		node->uploader == NULL || node->evictor == NULL || node->reaper == NULL)
+		return -ENOMEM;
+	return 0;
+}
+
+/* In this order: what a crash left is cleared before anything new can refer to it. */
+static int recover_and_start(struct node *node)
+{
+	int r = object_reaper_start(node->reaper);
+
+	if (r == 0)
+		r = body_uploader_recover(node->uploader);
+	if (r == 0)
+		r = inode_remove_leftovers(node);
+	if (r == 0)
+		r = body_evictor_start(node->evictor);
+	if (r == 0)
+		r = body_uploader_start(node->uploader);
+	return r;
+}
+
+int node_open(const struct node_options *o, struct node **ret, char **ret_message)
+{
+	uint64_t memory = o->memory_bytes ? o->memory_bytes : DEFAULT_MEMORY_BYTES;
+	struct store_options store = {
+		.directory = o->directory,
+		.memory_bytes = memory - memory / INODES_SHARE,
+	};
+	struct node *node = calloc(1, sizeof(*node));
+	int r = -ENOMEM;
+
+	*ret_message = NULL;
+	if (node == NULL)
+		return -ENOMEM;
+	node->backend = o->backend;
+	node->account_depth = o->account_depth;
+	node->strict_sync = o->strict_sync;
+	r = store_open(&store, &node->store, ret_message);
+	if (r == 0)
+		r = make_parts(node, o, memory);
+	if (r == 0)
+		r = recover_and_start(node);
+	if (r < 0) {
+		if (*ret_message == NULL)
+			(void)!asprintf(ret_message, "cannot open the local store %s: %s",
+				o->directory, strerror(-r));
+		node_close(node);
+		return r;
+	}
+	*ret = node;
+	return 0;
+}
+
+void node_get_figures(struct node *node, struct node_figures *ret)
+{
+	struct commit_figures commits;
+	struct body_uploader_figures uploads;
+	struct body_fetcher_figures fetches;
+
+	commit_get_figures(node->commit, &commits);
+	body_uploader_get_figures(node->uploader, &uploads);
+	body_fetcher_get_figures(node->fetcher, &fetches);
+	*ret = (struct node_figures){
+		.commits = commits.syncs,
+		.sync_requests = commits.waits + atomic_load(&node->syncs_elided),
+		.syncs_covered = commits.covered,
+		.syncs_elided = atomic_load(&node->syncs_elided),
+		.body_cache_bytes = body_evictor_local_bytes(node->evictor),
+		.body_cache_limit_bytes = body_evictor_limit_bytes(node->evictor),
+		.dirty_files = uploads.queued,
+		.oldest_dirty_ms = uploads.oldest_ms,
+		.objects_put = uploads.objects,
+		.objects_put_bytes = uploads.objects_bytes,
+		.objects_fetched = fetches.objects,
+		.objects_fetched_bytes = fetches.objects_bytes,
+		.objects_removed = object_reaper_removed(node->reaper),
+		.bodies_evicted = body_evictor_evicted(node->evictor),
+		.backend_error = atomic_load(&node->backend_error),
+		.store_error = commits.error,
+		.free_disk_bytes = store_free_disk_bytes(node->store),
+	};
+}
+
+int node_flush(struct node *node, uint32_t timeout_ms)
+{
+	uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
+	int r = body_uploader_flush(node->uploader, deadline_ms);
+
+	if (r == 0)
+		r = object_reaper_flush(node->reaper, deadline_ms);
+	return r == 0 ? commit_now(node->commit) : r;
+}
+
+int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_bytes)
+{
+	int r = body_evictor_shrink(node->evictor, keep_bytes, ret_evicted_bytes);
+
+	if (r == 0 && *ret_evicted_bytes > 0)
+		store_compact(node->store, STORE_DATA);
+	return r;
+}
+
+void node_close(struct node *node)
+{
+	if (node == NULL)
+		return;
+	body_uploader_stop(node->uploader);
+	body_evictor_stop(node->evictor);
+	object_reaper_stop(node->reaper);
+	body_fetcher_drain(node->fetcher);
+	body_uploader_free(node->uploader);
+	body_evictor_free(node->evictor);
+	object_reaper_free(node->reaper);
+	body_fetcher_free(node->fetcher);
+	commit_free(node->commit);
+	account_table_free(node->accounts);
+	inode_cache_free(node->inodes);
+	inode_locks_free(node->locks);
+	inode_refs_free(node->refs);
+	store_close(node->store);
+	free(node);
+}

@@ -1,0 +1,43 @@
+/*
+ * node_private.h: what the parts of a node share. Only cache/ and fs/ include it.
+ */
+#ifndef MAILFS_CACHE_NODE_PRIVATE_H
+#define MAILFS_CACHE_NODE_PRIVATE_H
+
+#include <stdatomic.h>
+#include "backends/backend.h"
+#include "cache/account_table.h"
+#include "cache/commit.h"
+#include "cache/inode_cache.h"
+#include "cache/inode_locks.h"
+#include "cache/inode_refs.h"
+#include "cache/node.h"
+#include "cache/store.h"
+
+struct body_fetcher;
+struct body_uploader;
+struct body_evictor;
+struct object_reaper;
+
+struct node {
+	struct backend *backend;
+	struct store *store;
+	struct commit *commit;
+	struct account_table *accounts;
+	struct inode_cache *inodes;
+	struct inode_locks *locks;
+	struct inode_refs *refs;
+	struct body_fetcher *fetcher;
+	struct body_uploader *uploader;
+	struct body_evictor *evictor;
+	struct object_reaper *reaper;
+	uint32_t account_depth;
+	bool strict_sync;
+	_Atomic uint64_t syncs_elided;
+	_Atomic int backend_error; /* of the last call that failed; 0 after one that did not */
+};
+
+/* The inode's record, from memory or the store. The caller holds its lock. -ENOENT. */
+int node_load_inode(struct node *node, uint64_t ino, struct inode *ret);
+
+#endif

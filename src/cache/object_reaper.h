@@ -1,0 +1,30 @@
+/*
+ * object_reaper.h: removes from the backend the objects that nothing refers to any more.
+ *
+ * KEY_NODE_GARBAGE records name them. An object is removed only when the change that dropped the
+ * last reference is durable, and its record goes when the backend has confirmed: after a crash at
+ * any point the removal is simply done again.
+ */
+#ifndef MAILFS_CACHE_OBJECT_REAPER_H
+#define MAILFS_CACHE_OBJECT_REAPER_H
+
+#include <stdint.h>
+#include "cache/node.h"
+
+struct object_reaper;
+
+struct object_reaper *object_reaper_new(struct node *node);
+
+/* What was pending at a crash becomes garbage; then starts the thread. */
+int object_reaper_start(struct object_reaper *r);
+
+/* There is new garbage. Does not block. */
+void object_reaper_wake(struct object_reaper *r);
+
+/* Waits until there is no garbage left; -ETIMEDOUT or the backend's error. */
+int object_reaper_flush(struct object_reaper *r, uint64_t deadline_ms);
+uint64_t object_reaper_removed(struct object_reaper *r);
+void object_reaper_stop(struct object_reaper *r);
+void object_reaper_free(struct object_reaper *r);
+
+#endif

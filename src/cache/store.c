@@ -1,0 +1,229 @@
+#include <config.h>
+#include "cache/store.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <rocksdb/c.h>
+#include "cache/store_private.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#define SPACE_CHECK_INTERVAL_MS 100
+#define SPACE_RESERVE_MAX_BYTES (UINT64_C(256) << 20)
+
+/* What RocksDB says, as errno; frees the text. */
+static int translate(char *error, const char *what)
+{
+	int r = -EIO;
+
+	if (strstr(error, "No space left") != NULL || strstr(error, "NoSpace") != NULL)
+		r = -ENOSPC;
+	log_error("the local store failed to %s: %s", what, error);
+	rocksdb_free(error);
+	return r;
+}
+
+int store_get(
+	struct store *store, enum store_table table, const struct key *key, struct store_value *ret)
+{
+	char *error = NULL;
+	rocksdb_pinnableslice_t *pin = rocksdb_get_pinned_cf(store->db, store->read_options,
+		store->tables[table], (const char *)key->bytes, key->size_bytes, &error);
+
+	if (error != NULL)
+		return translate(error, "read");
+	if (pin == NULL)
+		return -ENOENT;
+	ret->pin = pin;
+	ret->data = rocksdb_pinnableslice_value(pin, &ret->size_bytes);
+	return 0;
+}
+
+void store_value_done(struct store_value *value)
+{
+	if (value->pin != NULL)
+		rocksdb_pinnableslice_destroy(value->pin);
+	value->pin = NULL;
+	value->data = NULL;
+}
+
+/* ---- changes */
+struct store_batch *store_batch_new(struct store *store)
+{
+	struct store_batch *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	b->store = store;
+	b->batch = rocksdb_writebatch_create();
+	return b;
+}
+
+void store_batch_put(struct store_batch *b, enum store_table table, const struct key *key,
+	const void *data, size_t size_bytes)
+{
+	rocksdb_writebatch_put_cf(b->batch, b->store->tables[table], (const char *)key->bytes,
+		key->size_bytes, data, size_bytes);
+}
+
+void store_batch_delete(struct store_batch *b, enum store_table table, const struct key *key)
+{
+	rocksdb_writebatch_delete_cf(
+		b->batch, b->store->tables[table], (const char *)key->bytes, key->size_bytes);
+}
+
+void store_batch_delete_range(struct store_batch *b, enum store_table table, const struct key *from,
+	const struct key *to)
+{
+	rocksdb_writebatch_delete_range_cf(b->batch, b->store->tables[table],
+		(const char *)from->bytes, from->size_bytes, (const char *)to->bytes,
+		to->size_bytes);
+}
+
+bool store_batch_is_empty(const struct store_batch *b)
+{
+	return rocksdb_writebatch_count(b->batch) == 0;
+}
+
+void store_batch_free(struct store_batch *b)
+{
+	if (b == NULL)
+		return;
+	rocksdb_writebatch_destroy(b->batch);
+	free(b);
+}
+
+int store_write(struct store *store, struct store_batch *b)
+{
+	char *error = NULL;
+
+	rocksdb_write(store->db, store->write_options, b->batch, &error);
+	return error == NULL ? 0 : translate(error, "write");
+}
+
+int store_sync(struct store *store)
+{
+	char *error = NULL;
+
+	rocksdb_flush_wal(store->db, 1, &error);
+	return error == NULL ? 0 : translate(error, "sync");
+}
+
+/* ---- scans */
+struct store_iterator *store_iterator_new(struct store *store, enum store_table table,
+	const struct key *from, const struct key *to)
+{
+	struct store_iterator *it = calloc(1, sizeof(*it));
+
+	if (it == NULL)
+		return NULL;
+	it->from = *from;
+	it->end = *to;
+	it->options = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_iterate_lower_bound(
+		it->options, (const char *)it->from.bytes, it->from.size_bytes);
+	rocksdb_readoptions_set_iterate_upper_bound(
+		it->options, (const char *)it->end.bytes, it->end.size_bytes);
+	it->iterator = rocksdb_create_iterator_cf(store->db, it->options, store->tables[table]);
+	rocksdb_iter_seek(it->iterator, (const char *)from->bytes, from->size_bytes);
+	return it;
+}
+
+bool store_iterator_valid(const struct store_iterator *it)
+{
+	return rocksdb_iter_valid(it->iterator);
+}
+
+void store_iterator_next(struct store_iterator *it)
+{
+	rocksdb_iter_next(it->iterator);
+}
+
+void store_iterator_seek(struct store_iterator *it, const struct key *key)
+{
+	rocksdb_iter_seek(it->iterator, (const char *)key->bytes, key->size_bytes);
+}
+
+void store_iterator_seek_back(struct store_iterator *it, const struct key *key)
+{
+	rocksdb_iter_seek_for_prev(it->iterator, (const char *)key->bytes, key->size_bytes);
+}
+
+const uint8_t *store_iterator_key(const struct store_iterator *it, size_t *ret_size_bytes)
+{
+	return (const uint8_t *)rocksdb_iter_key(it->iterator, ret_size_bytes);
+}
+
+const uint8_t *store_iterator_value(const struct store_iterator *it, size_t *ret_size_bytes)
+{
+	return (const uint8_t *)rocksdb_iter_value(it->iterator, ret_size_bytes);
+}
+
+int store_iterator_error(const struct store_iterator *it)
+{
+	char *error = NULL;
+
+	rocksdb_iter_get_error(it->iterator, &error);
+	return error == NULL ? 0 : translate(error, "scan");
+}
+
+void store_iterator_free(struct store_iterator *it)
+{
+	if (it == NULL)
+		return;
+	rocksdb_iter_destroy(it->iterator);
+	rocksdb_readoptions_destroy(it->options);
+	free(it);
+}
+
+/* ---- disk space */
+static void look_at_disk(struct store *store)
+{
+	struct statvfs st;
+	uint64_t free_bytes, reserve_bytes;
+
+	if (statvfs(store->directory, &st) < 0)
+		return; /* keeps the last figures */
+	free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	reserve_bytes = (uint64_t)st.f_blocks * st.f_frsize / 20;
+	if (reserve_bytes > SPACE_RESERVE_MAX_BYTES)
+		reserve_bytes = SPACE_RESERVE_MAX_BYTES;
+	atomic_store(&store->free_disk_bytes, free_bytes);
+	atomic_store(&store->is_full, free_bytes < reserve_bytes);
+}
+
+static void refresh_space(struct store *store)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	uint64_t last_ms = atomic_load_explicit(&store->space_checked_ms, memory_order_relaxed);
+
+	if (now_ms - last_ms >= SPACE_CHECK_INTERVAL_MS &&
+		atomic_compare_exchange_strong(&store->space_checked_ms, &last_ms, now_ms))
+		look_at_disk(store);
+}
+
+int store_check_space(struct store *store)
+{
+	refresh_space(store);
+	return atomic_load_explicit(&store->is_full, memory_order_relaxed) ? -ENOSPC : 0;
+}
+
+uint64_t store_free_disk_bytes(struct store *store)
+{
+	look_at_disk(store);
+	return atomic_load(&store->free_disk_bytes);
+}
+
+void store_compact(struct store *store, enum store_table table)
+{
+	rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();
+
+	rocksdb_compactoptions_set_bottommost_level_compaction(options, 1);
+	rocksdb_compact_range_cf_opt(store->db, store->tables[table], options, NULL, 0, NULL, 0);
+	rocksdb_compactoptions_destroy(options);
+}

@@ -1,0 +1,102 @@
+/*
+ * store.h: the local store: RocksDB behind an interface without RocksDB's types.
+ *
+ * Two tables: STORE_META for records about files, STORE_DATA for their content in blocks. Keys are
+ * made by key.h, values by record.h. All functions may be called from many threads; one batch is
+ * for one thread.
+ *
+ * Durability. A batch that store_write() accepted survives the death of the process; it survives a
+ * loss of power once a store_sync() that began later has returned 0. Batches become visible and
+ * durable in the order in which they were accepted, each whole or not at all.
+ *
+ * Errors: -EIO with a line in the log, -ENOSPC when the disk is full, -ENOMEM.
+ */
+#ifndef MAILFS_CACHE_STORE_H
+#define MAILFS_CACHE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "cache/key.h"
+
+enum store_table {
+	STORE_META,
+	STORE_DATA,
+};
+#define STORE_TABLES 2
+
+struct store;
+struct store_batch;
+struct store_iterator;
+
+/* A value found; valid until store_value_done(). */
+struct store_value {
+	const void *data;
+	size_t size_bytes;
+	void *pin;
+};
+
+struct store_options {
+	const char *directory; /* made if missing; its parent exists */
+	uint64_t memory_bytes; /* for block cache and write buffers together */
+};
+
+/* -EBUSY: another process has it open; -EPROTONOSUPPORT: written by a newer or other version;
+ * *ret_message: malloc()ed sentence for the user. Starts RocksDB's threads. */
+int store_open(const struct store_options *options, struct store **ret, char **ret_message);
+
+/* Everything accepted is synced first. NULL is allowed. */
+void store_close(struct store *store);
+
+/* -ENOENT: no such key. On success the caller calls store_value_done(). */
+int store_get(
+	struct store *store, enum store_table table, const struct key *key, struct store_value *ret);
+void store_value_done(struct store_value *value);
+
+/* ---- changes; errors of memory show up at store_write() */
+struct store_batch *store_batch_new(struct store *store);
+void store_batch_put(struct store_batch *b, enum store_table table, const struct key *key,
+	const void *data, size_t size_bytes);
+void store_batch_delete(struct store_batch *b, enum store_table table, const struct key *key);
+
+/* Keys from `from` up to but without `to`. */
+void store_batch_delete_range(struct store_batch *b, enum store_table table, const struct key *from,
+	const struct key *to);
+bool store_batch_is_empty(const struct store_batch *b);
+void store_batch_free(struct store_batch *b);
+
+/* Applies the batch atomically; it can be freed afterwards, not used again. */
+int store_write(struct store *store, struct store_batch *b);
+
+/* Makes everything that was accepted before the call durable. Blocks for the disk. */
+int store_sync(struct store *store);
+
+/* ---- scans over a consistent view, from `from` up to but without `to` */
+struct store_iterator *store_iterator_new(struct store *store, enum store_table table,
+	const struct key *from, const struct key *to);
+bool store_iterator_valid(const struct store_iterator *it);
+void store_iterator_next(struct store_iterator *it);
+
+/* Moves forward to the first key at or behind `key`. */
+void store_iterator_seek(struct store_iterator *it, const struct key *key);
+
+/* Moves to the last key at or before `key`; not valid when there is none from `from` on. */
+void store_iterator_seek_back(struct store_iterator *it, const struct key *key);
+
+/* Valid until the iterator moves. */
+const uint8_t *store_iterator_key(const struct store_iterator *it, size_t *ret_size_bytes);
+const uint8_t *store_iterator_value(const struct store_iterator *it, size_t *ret_size_bytes);
+
+/* 0, or why the scan ended early. */
+int store_iterator_error(const struct store_iterator *it);
+void store_iterator_free(struct store_iterator *it);
+
+/* -ENOSPC when so little disk is left that RocksDB itself could soon fail: changes that need room
+ * are refused before that happens, so that deletions still work and nothing has to be repaired. */
+int store_check_space(struct store *store);
+uint64_t store_free_disk_bytes(struct store *store);
+
+/* Rewrites what is deleted or overwritten away, to give disk space back. Blocks for long. */
+void store_compact(struct store *store, enum store_table table);
+
+#endif

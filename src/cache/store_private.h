@@ -1,0 +1,35 @@
+/*
+ * store_private.h: what store.c and store_open.c share.
+ */
+#ifndef MAILFS_CACHE_STORE_PRIVATE_H
+#define MAILFS_CACHE_STORE_PRIVATE_H
+
+#include <stdatomic.h>
+#include <rocksdb/c.h>
+#include "cache/store.h"
+
+struct store {
+	rocksdb_t *db;
+	rocksdb_options_t *options[STORE_TABLES];
+	rocksdb_column_family_handle_t *tables[STORE_TABLES];
+	rocksdb_cache_t *block_cache;
+	rocksdb_readoptions_t *read_options;
+	rocksdb_writeoptions_t *write_options;
+	char *directory;
+	_Atomic uint64_t space_checked_ms;
+	_Atomic uint64_t free_disk_bytes;
+	_Atomic bool is_full;
+};
+
+struct store_batch {
+	struct store *store;
+	rocksdb_writebatch_t *batch;
+};
+
+struct store_iterator {
+	rocksdb_readoptions_t *options;
+	rocksdb_iterator_t *iterator;
+	struct key from, end; /* live as long as the iterator, as RocksDB asks */
+};
+
+#endif

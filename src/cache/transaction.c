@@ -1,0 +1,77 @@
+#include <config.h>
+#include "cache/transaction.h"
+
+#include <assert.h>
+#include <errno.h>
+#include "cache/body_uploader.h"
+#include "cache/node_private.h"
+#include "cache/object_reaper.h"
+
+int transaction_begin(struct node *node, struct transaction *ret)
+{
+	*ret = (struct transaction){.node = node, .batch = store_batch_new(node->store)};
+	return ret->batch == NULL ? -ENOMEM : 0;
+}
+
+void transaction_put_inode(struct transaction *t, struct inode *inode)
+{
+	uint8_t data[RECORD_INODE_BYTES];
+	struct key key = key_inode(inode->ino);
+
+	for (unsigned int i = 0; i < t->n_inodes; i++)
+		assert(t->inodes[i]->ino != inode->ino || t->inodes[i] == inode);
+	assert(t->n_inodes < TRANSACTION_MAX_INODES);
+	store_batch_put(t->batch, STORE_META, &key, data, record_encode_inode(inode, data));
+	t->inodes[t->n_inodes++] = inode;
+}
+
+void transaction_put(struct transaction *t, enum store_table table, const struct key *key,
+	const void *data, size_t size_bytes)
+{
+	store_batch_put(t->batch, table, key, data, size_bytes);
+}
+
+void transaction_delete(struct transaction *t, enum store_table table, const struct key *key)
+{
+	store_batch_delete(t->batch, table, key);
+}
+
+void transaction_put_garbage(struct transaction *t, uint32_t account, const struct uuid *object)
+{
+	uint8_t data[RECORD_SMALL_BYTES];
+	struct key key = key_node_uuid(KEY_NODE_GARBAGE, object);
+
+	store_batch_put(t->batch, STORE_META, &key, data,
+		record_encode_object_account(account, data));
+	t->has_garbage = true;
+}
+
+static void publish(struct transaction *t)
+{
+	uint64_t lsn = commit_note_change(t->node->commit);
+
+	for (unsigned int i = 0; i < t->n_inodes; i++) {
+		t->inodes[i]->changed_lsn = lsn;
+		inode_cache_put(t->node->inodes, t->inodes[i]);
+	}
+	if (t->upload_ino != 0)
+		body_uploader_enqueue(t->node->uploader, t->upload_ino);
+	if (t->has_garbage)
+		object_reaper_wake(t->node->reaper);
+}
+
+int transaction_commit(struct transaction *t)
+{
+	int r = store_batch_is_empty(t->batch) ? 0 : store_write(t->node->store, t->batch);
+
+	if (r == 0)
+		publish(t);
+	transaction_abort(t);
+	return r;
+}
+
+void transaction_abort(struct transaction *t)
+{
+	store_batch_free(t->batch);
+	t->batch = NULL;
+}

@@ -1,0 +1,40 @@
+/*
+ * transaction.h: the changes of one operation: one batch, and the inodes in memory with it.
+ *
+ * Used with the locks of all inodes in it held exclusively. begin, puts, then commit or abort.
+ */
+#ifndef MAILFS_CACHE_TRANSACTION_H
+#define MAILFS_CACHE_TRANSACTION_H
+
+#include "cache/node.h"
+#include "cache/record.h"
+#include "cache/store.h"
+
+#define TRANSACTION_MAX_INODES 6
+
+struct transaction {
+	struct node *node;
+	struct store_batch *batch;
+	unsigned int n_inodes;
+	struct inode *inodes[TRANSACTION_MAX_INODES];
+	uint64_t upload_ino; /* the body that got its first dirty range, or 0 */
+	bool has_garbage;    /* there are new KEY_NODE_GARBAGE records */
+};
+
+int transaction_begin(struct node *node, struct transaction *ret);
+
+/* The inode as it shall be; must live until commit, which sets its changed_lsn. */
+void transaction_put_inode(struct transaction *t, struct inode *inode);
+void transaction_put(struct transaction *t, enum store_table table, const struct key *key,
+	const void *data, size_t size_bytes);
+void transaction_delete(struct transaction *t, enum store_table table, const struct key *key);
+
+/* The object is referenced no more: it will be removed from the backend. */
+void transaction_put_garbage(struct transaction *t, uint32_t account, const struct uuid *object);
+
+/* All or nothing; ends the transaction either way. On success the inodes in memory are the new
+ * ones and the background work that follows from the changes is started. */
+int transaction_commit(struct transaction *t);
+void transaction_abort(struct transaction *t);
+
+#endif

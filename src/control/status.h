@@ -1,0 +1,42 @@
+/*
+ * status.h: the daemon's state as JSON and as Prometheus text.
+ */
+#ifndef MAILFS_CONTROL_STATUS_H
+#define MAILFS_CONTROL_STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "cache/node.h"
+
+/* Told each FUSE opcode that has been answered, and how often. */
+typedef void control_take_count_fn(void *arg, const char *opcode, uint64_t count);
+
+/* What the control server is about. Nothing changes while it runs. */
+struct control_subject {
+	struct node *node;
+	const char *url;
+	const char *volume_uuid;
+	const char *node_uuid;
+	const char *mountpoint;
+	const char *state_directory;
+	enum node_ack ack;
+	uint64_t started_ms; /* clock_monotonic_ms() */
+
+	/* Calls `take` for each opcode; may be called from several threads. */
+	void (*count_requests)(void *source, control_take_count_fn *take, void *arg);
+	void *source;
+};
+
+/* The answer to GET /v1/status, malloc()ed:
+ *   version, pid, url, volume_uuid, node_uuid, mountpoint, state_directory, ack, uptime_ms,
+ *   commits, figures {all of struct node_figures; errors as names or null},
+ *   fuse_requests {OPCODE: n}
+ * -ENOMEM. */
+int control_status_json(
+	const struct control_subject *subject, const struct node_figures *figures, char **ret);
+
+/* The answer to GET /metrics (text format 0.0.4), malloc()ed. -ENOMEM. */
+int control_status_metrics(
+	const struct control_subject *subject, const struct node_figures *figures, char **ret);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * signals.h: SIGTERM and SIGINT mean "finish and leave", however often they come.
+ *
+ * The daemon's threads never see them: they are blocked before the first thread starts and let in
+ * again only in the thread that serves the mount. Until then they wait.
+ */
+#ifndef MAILFS_DAEMON_SIGNALS_H
+#define MAILFS_DAEMON_SIGNALS_H
+
+struct session;
+
+/* Blocks SIGTERM and SIGINT here and in threads to come; ignores SIGHUP and SIGPIPE. */
+void signals_block(void);
+
+/* From now on SIGTERM and SIGINT make session_run() in this thread return. */
+void signals_end_session(struct session *session);
+
+/* From now on they do nothing; the session may be freed. */
+void signals_forget_session(void);
+
+#endif

@@ -1,0 +1,181 @@
+#include <config.h>
+#include "daemon/stack.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "backends/registry.h"
+#include "daemon/mountpoint.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/message.h"
+
+#define FILE_URL_PREFIX "file://"
+
+static int open_volume(struct stack *stack, char **ret_message)
+{
+	const char *url = stack->options->url;
+	int r = mountpoint_resolve(
+		stack->options->mountpoint, url, &stack->mountpoint, ret_message);
+
+	if (r == 0 && strncmp(url, FILE_URL_PREFIX, strlen(FILE_URL_PREFIX)) == 0)
+		r = mountpoint_keep_clear(stack->mountpoint, url + strlen(FILE_URL_PREFIX),
+			"the volume's directory", ret_message);
+	if (r == 0)
+		r = backend_open_url(url, &stack->backend, ret_message);
+	if (r == 0)
+		r = volume_open(stack->backend, &stack->volume, ret_message);
+	return r;
+}
+
+/* Nothing may be acknowledged as being on the backend while nothing puts it there in time. */
+static int choose_ack(struct stack *stack, char **ret_message)
+{
+	struct backend_capabilities capabilities;
+
+	backend_get_capabilities(stack->backend, &capabilities);
+	if (stack->options->ack == MOUNT_ACK_LOCAL ||
+		(stack->options->ack == MOUNT_ACK_DEFAULT && capabilities.local)) {
+		stack->ack = NODE_ACK_LOCAL;
+		return 0;
+	}
+	return message_set(ret_message, -EOPNOTSUPP,
+		"ack=remote%s is not available in this version: it needs the replication journal; "
+		"with -o ack=local, fsync() returns when the change is safe on this machine's "
+		"disk, and mail bodies follow to the backend",
+		stack->options->ack == MOUNT_ACK_DEFAULT ? " (the default for this URL)" : "");
+}
+
+static int open_state(struct stack *stack, char **ret_message)
+{
+	struct state_request request = {
+		.path = stack->options->state_directory,
+		.volume_uuid = stack->volume.uuid,
+		.url = stack->options->url,
+		.mountpoint = stack->mountpoint,
+	};
+	int r = state_directory_open(&request, &stack->state, ret_message);
+
+	if (r == 0)
+		r = mountpoint_keep_clear(
+			stack->mountpoint, stack->state->path, "the state directory", ret_message);
+	return r;
+}
+
+static int open_filesystem(struct stack *stack, char **ret_message)
+{
+	struct node_options options = {
+		.directory = stack->state->node_path,
+		.backend = stack->backend,
+		.account_depth = stack->volume.account_depth,
+		.cache_size_bytes = stack->options->cache_size_bytes,
+		.memory_bytes = stack->options->memory_bytes,
+		.commit_interval_ms = stack->options->commit_interval_ms,
+		.strict_sync = stack->options->strict_sync,
+	};
+	int r = node_open(&options, &stack->node, ret_message);
+
+	if (r < 0)
+		return r;
+	r = fs_open(stack->node, &stack->fs);
+	return r < 0 ? message_set(ret_message, r, "cannot open the filesystem in '%s': %s",
+			       stack->state->node_path, strerror(-r))
+		     : 0;
+}
+
+static int open_session(
+	struct stack *stack, const struct stack_listener *listener, char **ret_message)
+{
+	struct session_options options = {
+		.source = stack->options->url,
+		.mountpoint = stack->mountpoint,
+		.fuse_options = stack->options->fuse_options,
+		.threads = stack->options->threads,
+		.control_socket = stack->state->control_socket_path,
+		.debug = stack->options->debug,
+		.on_serving = listener->on_serving,
+		.arg = listener->arg,
+	};
+	int r = session_new(stack->fs, &options, &stack->session);
+
+	return r < 0 ? message_set(ret_message, r, "cannot prepare the mount at '%s': %s",
+			       stack->mountpoint, strerror(-r))
+		     : 0;
+}
+
+static void count_requests(void *source, control_take_count_fn *take, void *arg)
+{
+	session_count_requests(source, take, arg);
+}
+
+static int open_control(struct stack *stack, char **ret_message)
+{
+	stack->subject = (struct control_subject){
+		.node = stack->node,
+		.url = stack->options->url,
+		.volume_uuid = stack->volume.uuid,
+		.node_uuid = stack->state->identity.node_uuid,
+		.mountpoint = stack->mountpoint,
+		.state_directory = stack->state->path,
+		.ack = stack->ack,
+		.started_ms = clock_monotonic_ms(),
+		.count_requests = count_requests,
+		.source = stack->session,
+	};
+	return control_server_start(
+		stack->state->control_socket_path, &stack->subject, &stack->control, ret_message);
+}
+
+int stack_open(const struct mount_options *options, const struct stack_listener *listener,
+	struct stack *ret, char **ret_message)
+{
+	int r;
+
+	*ret = (struct stack){.options = options};
+	*ret_message = NULL;
+	r = open_volume(ret, ret_message);
+	if (r == 0)
+		r = choose_ack(ret, ret_message);
+	if (r == 0)
+		r = open_state(ret, ret_message);
+	if (r == 0)
+		r = open_filesystem(ret, ret_message);
+	if (r == 0)
+		r = open_session(ret, listener, ret_message);
+	if (r == 0)
+		r = open_control(ret, ret_message);
+	return r;
+}
+
+void stack_flush(const struct stack *stack)
+{
+	uint64_t timeout_ms = stack->options->umount_timeout_ms;
+	struct node_figures figures = {0};
+	int r;
+
+	if (stack->node == NULL || timeout_ms == 0)
+		return;
+	r = node_flush(stack->node, (uint32_t)timeout_ms);
+	if (r == 0)
+		return;
+	node_get_figures(stack->node, &figures);
+	log_warning("%" PRIu64 " bodies are not on the backend yet (%s); they are safe in '%s' and "
+		    "follow after the next mount",
+		figures.dirty_files, strerror(-r), stack->state->path);
+}
+
+void stack_close(struct stack *stack)
+{
+	control_server_stop(stack->control);
+	if (stack->session != NULL)
+		session_free(stack->session);
+	if (stack->fs != NULL)
+		fs_close(stack->fs);
+	if (stack->node != NULL)
+		node_close(stack->node);
+	backend_free(stack->backend);
+	state_directory_close(stack->state);
+	free(stack->mountpoint);
+}

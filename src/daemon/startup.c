@@ -1,0 +1,121 @@
+#include <config.h>
+#include "daemon/startup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "daemon/mount_record.h"
+#include "daemon/notify.h"
+#include "daemon/process.h"
+#include "daemon/signals.h"
+#include "daemon/stack.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* What systemd has to grant beyond the bounded flush: closing the store. */
+#define CLOSE_MARGIN_MS 60000
+
+struct startup {
+	const struct mount_options *options;
+	struct background *background;
+	struct stack stack;
+	_Atomic bool serves;
+};
+
+/* Called by the session, in a thread of its own, when the kernel has got its first answer. */
+static void announce(void *arg)
+{
+	struct startup *startup = arg;
+	const struct stack *stack = &startup->stack;
+
+	atomic_store(&startup->serves, true);
+	if (mount_record_add(
+		    startup->options->url, stack->mountpoint, startup->options->user_options) < 0)
+		log_debug("no entry in /run/mount/utab: umount will not wait");
+	log_info("volume %s (%s) serves at '%s'", stack->volume.uuid, startup->options->url,
+		stack->mountpoint);
+	if (!startup->options->foreground) {
+		if (background_report(startup->background, EXIT_SUCCESS, NULL) < 0) {
+			log_error("the mount command was interrupted; unmounting again");
+			session_exit(stack->session);
+		}
+		background_close_stdio();
+	}
+	if (notify_send("READY=1\nSTATUS=Serving.") < 0)
+		log_warning("cannot tell systemd that the mount serves");
+}
+
+static void announce_end(const struct startup *startup)
+{
+	char lines[128];
+
+	(void)snprintf(lines, sizeof(lines),
+		"STOPPING=1\nSTATUS=Writing to the backend.\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+		(startup->options->umount_timeout_ms + CLOSE_MARGIN_MS) * 1000);
+	(void)notify_send(lines);
+	(void)mount_record_remove(startup->stack.mountpoint);
+	log_info("'%s' is unmounted; finishing", startup->stack.mountpoint);
+}
+
+/* Mounts, serves, and returns when the mount is gone. */
+static int serve(struct startup *startup, char **ret_message)
+{
+	struct session *session = startup->stack.session;
+	int r = session_mount(session);
+
+	if (r < 0) {
+		if (asprintf(ret_message, "cannot mount at '%s': %s", startup->stack.mountpoint,
+			    strerror(-r)) < 0)
+			*ret_message = NULL;
+		return r;
+	}
+	signals_end_session(session);
+	r = session_run(session);
+	signals_forget_session();
+	if (atomic_load(&startup->serves))
+		announce_end(startup);
+	else if (r == 0)
+		r = -ECANCELED;
+	if (r < 0)
+		log_error("the mount at '%s' ended with: %s", startup->stack.mountpoint,
+			strerror(-r));
+	return r;
+}
+
+/* The report comes last: whoever waits for it may try again at once. */
+static int finish(struct startup *startup, int error, const char *message)
+{
+	stack_close(&startup->stack);
+	if (error < 0 && !atomic_load(&startup->serves))
+		(void)background_report(startup->background, EXIT_FAILURE,
+			message != NULL ? message : strerror(-error));
+	log_info("ended%s", error < 0 ? " with an error" : "");
+	return error < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int startup_run(const struct mount_options *options, struct background *background)
+{
+	struct stack_listener listener = {.on_serving = announce};
+	struct startup startup = {.options = options, .background = background};
+	CLEANUP_FREE char *message = NULL;
+	int r;
+
+	listener.arg = &startup;
+	log_set_level(options->log_level);
+	process_prepare();
+	signals_block();
+	if (!options->foreground)
+		log_use_syslog("mailfs", false);
+	r = stack_open(options, &listener, &startup.stack, &message);
+	if (r == 0 && !options->foreground && chdir("/") < 0)
+		r = -errno;
+	if (r == 0)
+		r = serve(&startup, &message);
+	if (atomic_load(&startup.serves))
+		stack_flush(&startup.stack);
+	return finish(&startup, r, message);
+}

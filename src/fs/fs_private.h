@@ -1,0 +1,69 @@
+/*
+ * fs_private.h: what the files of fs/ share.
+ */
+#ifndef MAILFS_FS_FS_PRIVATE_H
+#define MAILFS_FS_FS_PRIVATE_H
+
+#include <stdatomic.h>
+#include "cache/node_private.h"
+#include "cache/record.h"
+#include "cache/transaction.h"
+#include "fs/file_class.h"
+#include "fs/fs.h"
+#include "util/lock.h"
+
+#define FS_OWED_SLOTS 256
+
+/* Cookies below are "." and ".."; entries begin here. */
+#define FS_FIRST_COOKIE 3
+
+/* Names of one inode, and directories in one directory. */
+#define FS_LINK_MAX 2000000000u
+
+struct fs {
+	struct node *node;
+
+	/* Renames of directories into other directories, one at a time: nobody may become their
+	 * own ancestor. Taken before inode locks. */
+	struct lock tree_lock;
+
+	/* For each account (by hash): the newest change whose sync was deferred. The next sync in
+	 * that account must cover it (file_class.h). */
+	_Atomic uint64_t owed_lsn[FS_OWED_SLOTS];
+};
+
+struct timespec fs_now(void);
+
+/* -ENAMETOOLONG; also -EINVAL for an empty name. */
+int fs_check_name(const char *name);
+
+/* For programs: from the record. */
+void fs_fill_attributes(const struct inode *inode, struct fs_attributes *ret);
+
+/* The directory, with its lock held: -ENOTDIR, -ENOENT also when it has been removed. */
+int fs_load_directory(struct fs *fs, uint64_t ino, struct inode *ret);
+
+/* mtime and ctime of a directory whose entries change. */
+void fs_touch_directory(struct inode *directory, const struct timespec *now);
+
+/* What the name says is noted in the file's inode; its content becomes a body if it must. */
+int fs_apply_traits(struct transaction *t, struct inode *file, const struct file_traits *traits);
+
+/* Clears what Linux clears when somebody changes a file: S_ISUID, and S_ISGID with group execute. */
+void fs_clear_privileges(struct inode *file);
+
+/* Takes away the kernel's reference after an operation that failed behind inode_refs_take(). */
+void fs_drop_reference(struct fs *fs, uint64_t ino);
+
+/* Notes in the transaction that the inode has just lost its last name. */
+void fs_note_orphan(struct transaction *t, struct inode *inode);
+
+/* After the commit, without locks: ends it unless somebody still refers to it. */
+void fs_end_if_unused(struct fs *fs, uint64_t ino);
+
+/* Calls `done` when all of the account up to `lsn`, and what it owes, is durable. */
+void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *done, void *arg);
+
+void fs_reply_error(fs_done_fn *done, void *arg, int error);
+
+#endif

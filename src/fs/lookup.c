@@ -1,0 +1,66 @@
+#include <config.h>
+#include "fs/fs.h"
+
+#include <errno.h>
+#include <string.h>
+#include "fs/entry.h"
+#include "fs/fs_private.h"
+
+/* A name's inode. It may be removed before the caller has locked it. */
+static int resolve(struct fs *fs, uint64_t parent, const char *name, uint64_t *ret)
+{
+	struct inode_lock_set locks;
+	struct inode directory;
+	struct entry entry;
+	int r;
+
+	inode_locks_read(fs->node->locks, parent, &locks);
+	r = fs_load_directory(fs, parent, &directory);
+	if (r == 0)
+		r = entry_find(fs, parent, name, &entry);
+	inode_locks_release(&locks);
+	if (r == 0)
+		*ret = entry.ino;
+	return r;
+}
+
+int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attributes *ret)
+{
+	struct inode_lock_set locks;
+	struct inode inode;
+	uint64_t ino = 0;
+	int r = fs_check_name(name);
+
+	if (r == 0)
+		r = resolve(fs, parent, name, &ino);
+	if (r < 0)
+		return r;
+	inode_locks_read(fs->node->locks, ino, &locks);
+	r = node_load_inode(fs->node, ino, &inode);
+	if (r == 0 && inode.nlink == 0)
+		r = -ENOENT;
+	if (r == 0)
+		r = inode_refs_take(fs->node->refs, ino);
+	inode_locks_release(&locks);
+	if (r == 0)
+		fs_fill_attributes(&inode, ret);
+	return r;
+}
+
+int fs_readlink(struct fs *fs, uint64_t ino, char *target, size_t size_bytes)
+{
+	struct key key = key_symlink(ino);
+	struct store_value value;
+	int r = store_get(fs->node->store, STORE_META, &key, &value);
+
+	if (r < 0)
+		return r == -ENOENT ? -EINVAL : r;
+	if (value.size_bytes >= size_bytes)
+		r = -ENAMETOOLONG;
+	if (r == 0) {
+		memcpy(target, value.data, value.size_bytes);
+		target[value.size_bytes] = '\0';
+	}
+	store_value_done(&value);
+	return r;
+}

@@ -1,0 +1,135 @@
+#include <config.h>
+#include "fuse/session_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void handle_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs_attributes attributes;
+	int r = fs_getattr(session_of(req)->fs, ino, &attributes);
+
+	(void)fi;
+	reply_attributes(req, r, &attributes);
+}
+
+static unsigned int translate_set(int to_set)
+{
+	static const struct {
+		int fuse;
+		unsigned int ours;
+	} bits[] = {
+		{FUSE_SET_ATTR_MODE, FS_SET_MODE},
+		{FUSE_SET_ATTR_UID, FS_SET_UID},
+		{FUSE_SET_ATTR_GID, FS_SET_GID},
+		{FUSE_SET_ATTR_SIZE, FS_SET_SIZE},
+		{FUSE_SET_ATTR_ATIME, FS_SET_ATIME},
+		{FUSE_SET_ATTR_MTIME, FS_SET_MTIME},
+		{FUSE_SET_ATTR_ATIME_NOW, FS_SET_ATIME_NOW},
+		{FUSE_SET_ATTR_MTIME_NOW, FS_SET_MTIME_NOW},
+		{FUSE_SET_ATTR_CTIME, FS_SET_CTIME},
+	};
+	unsigned int set = 0;
+
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
+		set |= to_set & bits[i].fuse ? bits[i].ours : 0;
+	return set;
+}
+
+void handle_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+	struct fuse_file_info *fi)
+{
+	struct fs_caller caller = reply_caller(req);
+	struct fs_attributes values = {
+		.mode = attr->st_mode,
+		.uid = attr->st_uid,
+		.gid = attr->st_gid,
+		.size_bytes = (uint64_t)attr->st_size,
+		.atime = attr->st_atim,
+		.mtime = attr->st_mtim,
+		.ctime = attr->st_ctim,
+	};
+
+	(void)fi;
+	reply_begin_waiting(req);
+	fs_setattr(session_of(req)->fs, &caller, ino, translate_set(to_set), &values,
+		reply_attributes_when_done, req);
+}
+
+/* ---- extended attributes */
+void handle_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+	size_t size, int flags)
+{
+	reply_error(req, fs_setxattr(session_of(req)->fs, ino, name, value, size, flags));
+}
+
+void handle_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	reply_error(req, fs_removexattr(session_of(req)->fs, ino, name));
+}
+
+/* Sends what was asked for: the value, or with size 0 how long it is. */
+static void reply_value(fuse_req_t req, ssize_t r, const char *value, size_t size)
+{
+	if (r < 0)
+		reply_error(req, (int)r);
+	else if (size == 0)
+		fuse_reply_xattr(req, (size_t)r);
+	else
+		fuse_reply_buf(req, value, (size_t)r);
+}
+
+/* How mailfs-admin and umount find the daemon of a mount. */
+static ssize_t get_own_xattr(const struct session *s, const char *name, char *value, size_t size)
+{
+	char pid[24];
+	const char *text;
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (strcmp(name, "trusted.mailfs.pid") == 0)
+		text = pid;
+	else if (strcmp(name, "trusted.mailfs.control") == 0 && s->control_socket != NULL)
+		text = s->control_socket;
+	else
+		return -ENODATA;
+	if (size > 0 && strlen(text) > size)
+		return -ERANGE;
+	if (size > 0)
+		memcpy(value, text, strlen(text));
+	return (ssize_t)strlen(text);
+}
+
+void handle_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct session *s = session_of(req);
+	char *value = malloc(size > 0 ? size : 1);
+	ssize_t r;
+
+	if (value == NULL) {
+		reply_error(req, -ENOMEM);
+		return;
+	}
+	if (ino == FUSE_ROOT_ID && strncmp(name, "trusted.mailfs.", 15) == 0)
+		r = get_own_xattr(s, name, value, size);
+	else
+		r = fs_getxattr(s->fs, ino, name, value, size);
+	reply_value(req, r, value, size);
+	free(value);
+}
+
+void handle_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	char *names = malloc(size > 0 ? size : 1);
+	ssize_t r;
+
+	if (names == NULL) {
+		reply_error(req, -ENOMEM);
+		return;
+	}
+	r = fs_listxattr(session_of(req)->fs, ino, names, size);
+	reply_value(req, r, names, size);
+	free(names);
+}

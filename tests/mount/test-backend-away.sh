@@ -1,0 +1,42 @@
+#!/bin/sh
+# The backend takes nothing: programs go on, the end waits no longer than umount_timeout and is no
+# failure, and what was written is there and follows when the backend is back.
+# shellcheck source=tests/mount/common.sh
+. "$(dirname "$0")/common.sh"
+
+format_volume
+mount --bind "$STORE" "$STORE"
+"$MAILFS" -f "$URL" "$MNT" -o "state=$STATE,umount_timeout=2s" 2>"$T/log" &
+pid=$!
+wait_until 60 is_mounted "$MNT"
+mkdir -p "$MNT/user/tmp" "$MNT/user/new"
+mount -o remount,bind,ro "$STORE"
+
+head -c 300000 /dev/urandom >"$T/mail"
+check 'a delivery works' sh -c \
+	"cp '$T/mail' '$MNT/user/tmp/m' && sync '$MNT/user/tmp/m' && mv '$MNT/user/tmp/m' '$MNT/user/new/m'"
+check 'the mail is whole' cmp "$T/mail" "$MNT/user/new/m"
+check_refused 'flush says what is wrong' 1 'not everything is on the backend' \
+	"$ADMIN" flush --timeout 2s "$MNT"
+check 'status says so too' sh -c "'$ADMIN' status '$MNT' | grep -q 'not yet on the backend'"
+check 'evict keeps what is nowhere else' "$ADMIN" evict "$MNT"
+check 'the mail is still whole' cmp "$T/mail" "$MNT/user/new/m"
+
+started=$(date +%s)
+umount -i "$MNT"
+check 'the end is no failure' wait $pid
+check 'and came in time' test $(($(date +%s) - started)) -lt 20
+check 'the log says what waits' grep -q 'not on the backend yet' "$T/log"
+
+check_refused 'a mount says that nothing can be written there' 1 "$STORE.*read-only" \
+	"$MAILFS" "$URL" "$MNT" -o "state=$STATE"
+mount -o remount,bind,rw "$STORE"
+mount_volume
+check 'the mail is whole after a remount' cmp "$T/mail" "$MNT/user/new/m"
+check 'it follows when the backend is back' "$ADMIN" flush --timeout 60s "$MNT"
+check 'evict' "$ADMIN" evict "$MNT"
+unmount_volume
+mount_volume
+check 'the mail comes back from the backend' cmp "$T/mail" "$MNT/user/new/m"
+check 'unmount' unmount_volume
+finish
