@@ -15,7 +15,7 @@
 static bool key_character(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		c == '.' || c == '_' || c == '-';
+	       c == '.' || c == '_' || c == '-';
 }
 
 static bool component_is_valid(const char *text, size_t size)
@@ -190,8 +190,8 @@ static void one_removed(struct backend_result *result, void *arg)
 	free(removal);
 }
 
-static void remove_one_by_one(struct backend *b, const char *const *keys, size_t n_keys,
-	const struct backend_call *call)
+static void remove_one_by_one(
+	struct backend *b, const char *const *keys, size_t n_keys, const struct backend_call *call)
 {
 	struct removal *removal = calloc(1, sizeof(*removal));
 	struct backend_call each = *call;
@@ -208,8 +208,8 @@ static void remove_one_by_one(struct backend *b, const char *const *keys, size_t
 		b->ops->remove(b, keys[i], &each);
 }
 
-void backend_remove_many(struct backend *b, const char *const *keys, size_t n_keys,
-	const struct backend_call *call)
+void backend_remove_many(
+	struct backend *b, const char *const *keys, size_t n_keys, const struct backend_call *call)
 {
 	struct backend_call checked;
 	struct call_guard *guard = call_guard_enter(b, call, &checked);
@@ -268,7 +268,11 @@ void backend_result_done(struct backend_result *result)
 		free(result->entries[i].key);
 	free(result->entries);
 	free(result->continuation);
-	*result = (struct backend_result){.error = result->error};
+	result->data = NULL;
+	result->data_size_bytes = 0;
+	result->entries = NULL;
+	result->n_entries = 0;
+	result->continuation = NULL;
 }
 
 int backend_result_add_entry(
@@ -279,7 +283,8 @@ int backend_result_add_entry(
 
 	/* The capacity is the next power of two. */
 	if (n == 0 || (n & (n - 1)) == 0) {
-		void *grown = realloc(result->entries, (n == 0 ? 1 : 2 * n) * sizeof(*result->entries));
+		void *grown =
+			realloc(result->entries, (n == 0 ? 1 : 2 * n) * sizeof(*result->entries));
 
 		if (grown == NULL)
 			return -ENOMEM;

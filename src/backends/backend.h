@@ -11,9 +11,9 @@
  * from a thread of the backend (never from within the call itself, but once backend_shutdown() has
  * begun, it may be), also when the deadline passes or the backend is shut down (-ECANCELED). A
  * system call that has begun is not interrupted by the deadline. `done` must not block for long.
- * The buffers of a put (the iovec array and what it points to) and the keys of backend_remove_many()
- * stay the caller's and must live until `done`; all else is copied. The *_wait() forms block the
- * calling thread.
+ * The buffers of a put (the iovec array and what it points to) and the keys of
+ * backend_remove_many() stay the caller's and must live until `done`; all else is copied. The
+ * *_wait() forms block the calling thread.
  *
  * Records. An object that will be changed by compare-and-swap is created with
  * condition.record set. A store that needs to know (files) keeps such objects in another way;
@@ -103,11 +103,11 @@ struct backend_call {
 };
 
 struct backend_capabilities {
-	bool put_if_absent;        /* atomic; backend_probe() proves it */
-	bool compare_and_swap;     /* atomic, on records; backend_probe() proves it */
-	bool local;                /* the store is a local file system: ack=local is the default */
+	bool put_if_absent;    /* atomic; backend_probe() proves it */
+	bool compare_and_swap; /* atomic, on records; backend_probe() proves it */
+	bool local;            /* the store is a local file system: ack=local is the default */
 	uint64_t max_object_bytes;
-	uint32_t max_delete_many;  /* keys in one backend_delete_many() */
+	uint32_t max_delete_many; /* keys in one backend_remove_many() */
 };
 
 struct backend_space {
@@ -162,8 +162,8 @@ void backend_head(struct backend *b, const char *key, const struct backend_call 
 void backend_remove(struct backend *b, const char *key, const struct backend_call *call);
 
 /* At most capabilities.max_delete_many keys; -EIO if any of them could not be removed. */
-void backend_remove_many(struct backend *b, const char *const *keys, size_t n_keys,
-	const struct backend_call *call);
+void backend_remove_many(
+	struct backend *b, const char *const *keys, size_t n_keys, const struct backend_call *call);
 
 /* Keys that begin with the string `prefix`, in byte order. `continuation` is NULL or the text an
  * earlier page gave. An object put or removed during a listing may or may not be in it; all others
@@ -176,7 +176,8 @@ int backend_space(struct backend *b, struct backend_space *ret);
 
 void backend_get_capabilities(struct backend *b, struct backend_capabilities *ret);
 
-/* Blocking forms. The result is the caller's; backend_result_done() frees what it holds. */
+/* Blocking forms. The result is the caller's; backend_result_done() frees what its pointers hold
+ * and leaves the rest. */
 int backend_put_wait(struct backend *b, const char *key, const struct iovec *parts, int n_parts,
 	const struct backend_condition *condition, struct backend_result *ret);
 int backend_get_wait(struct backend *b, const char *key, uint64_t offset, size_t size_bytes,
@@ -209,7 +210,7 @@ uint64_t backend_deadline_ms(const struct backend_call *call);
 size_t backend_parts_size_bytes(const struct iovec *parts, int n_parts);
 
 /* For a list: appends a copy; the array grows as needed. -ENOMEM. */
-int backend_result_add_entry(struct backend_result *result, const char *key, uint64_t size_bytes,
-	int64_t modified_ms);
+int backend_result_add_entry(
+	struct backend_result *result, const char *key, uint64_t size_bytes, int64_t modified_ms);
 
 #endif

@@ -33,14 +33,14 @@ struct blocking_request {
 	struct backend_call call;
 	struct blocking_backend *backend;
 	blocking_fn *run;
-	const char *key;             /* list: the prefix */
-	const char *continuation;    /* list */
-	const struct iovec *parts;   /* put */
-	int n_parts;                 /* put */
+	const char *key;                    /* list: the prefix */
+	const char *continuation;           /* list */
+	const struct iovec *parts;          /* put */
+	int n_parts;                        /* put */
 	struct backend_condition condition; /* put */
-	uint64_t offset;             /* get */
-	size_t size_bytes;           /* get; list: how many entries */
-	struct list_node node;       /* the driver's, when it completes the call later */
+	uint64_t offset;                    /* get */
+	size_t size_bytes;                  /* get; list: how many entries */
+	struct list_node node;              /* the driver's, when it completes the call later */
 	char text[];
 };
 

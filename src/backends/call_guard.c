@@ -25,8 +25,8 @@ static void guarded_done(struct backend_result *result, void *arg)
 	struct call_guard *guard = arg;
 	bool was_done = atomic_exchange(&guard->is_done, true);
 	bool is_within = !atomic_load(&guard->is_left) &&
-		pthread_equal(guard->caller, pthread_self()) != 0 &&
-		!atomic_load(&guard->backend->is_shut_down);
+			 pthread_equal(guard->caller, pthread_self()) != 0 &&
+			 !atomic_load(&guard->backend->is_shut_down);
 
 	assert(!was_done && "a driver completed a call twice");
 	assert(!is_within && "a driver completed a call within the call");

@@ -18,15 +18,15 @@ struct executor {
 	struct lock lock; /* of all below; no other lock is taken inside */
 	struct lock_condition work;
 	struct lock_condition watch;
-	struct list_node failed;                /* jobs with an error already */
+	struct list_node failed; /* jobs with an error already */
 	struct list_node waiting[N_PRIORITIES];
 	size_t n_waiting;
 	unsigned int n_idle;
-	unsigned int n_patient;     /* threads at work on prefetch and background */
+	unsigned int n_patient; /* threads at work on prefetch and background */
 	unsigned int max_patient;
-	uint64_t watch_until_ms;    /* when the watcher wakes by itself */
-	bool is_stopping;           /* threads leave */
-	bool is_stopped;            /* nobody is left to run a job */
+	uint64_t watch_until_ms; /* when the watcher wakes by itself */
+	bool is_stopping;        /* threads leave */
+	bool is_stopped;         /* nobody is left to run a job */
 	unsigned int n_threads;
 	pthread_t threads[EXECUTOR_MAX_THREADS];
 	pthread_t watcher;
@@ -55,9 +55,9 @@ static struct executor_job *take_locked(struct executor *e) REQUIRES(&e->lock)
 		return NULL;
 	e->n_waiting--;
 	job = LIST_ENTRY(node, struct executor_job, node);
-	job->error = e->is_stopping                  ? -ECANCELED
-		: job->deadline_ms <= clock_monotonic_ms() ? -ETIMEDOUT
-							   : 0;
+	job->error = e->is_stopping                             ? -ECANCELED
+		     : job->deadline_ms <= clock_monotonic_ms() ? -ETIMEDOUT
+								: 0;
 	return job;
 }
 

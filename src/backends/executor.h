@@ -6,7 +6,8 @@
  * up a reader. A job's `run` is called exactly once, in a thread of the executor: with 0 when it is
  * its turn, with -ETIMEDOUT when its deadline passes while it waits, -ECANCELED when the executor
  * is shut down, -ENOBUFS when EXECUTOR_MAX_JOBS are waiting, or with the error of executor_fail().
- * A job that runs is not interrupted. Once the executor is shut down, submitting calls `run` at once.
+ * A job that runs is not interrupted. Once the executor is shut down, submitting calls `run` at
+ * once.
  */
 #ifndef MAILFS_BACKENDS_EXECUTOR_H
 #define MAILFS_BACKENDS_EXECUTOR_H
@@ -22,8 +23,8 @@
 struct executor_job {
 	void (*run)(struct executor_job *job, int error);
 	enum backend_priority priority;
-	uint64_t deadline_ms; /* clock_monotonic_ms() */
-	int error;            /* the executor's */
+	uint64_t deadline_ms;  /* clock_monotonic_ms() */
+	int error;             /* the executor's */
 	struct list_node node; /* the executor's */
 };
 

@@ -21,7 +21,7 @@ struct fault_backend {
 struct fault_call {
 	struct wrapper_call call; /* first */
 	struct timer timer;
-	struct fault_rule rule;   /* a copy; all zero: nothing happens */
+	struct fault_rule rule; /* a copy; all zero: nothing happens */
 };
 
 static struct fault_backend *fault_of(const struct fault_call *call)
@@ -154,8 +154,7 @@ static const struct backend_ops fault_ops = {
 	.free = fault_free,
 };
 
-int fault_backend_new(
-	struct backend *next, const struct fault_rules *rules, struct backend **ret)
+int fault_backend_new(struct backend *next, const struct fault_rules *rules, struct backend **ret)
 {
 	struct fault_backend *fault = calloc(1, sizeof(*fault));
 	int r = fault == NULL ? -ENOMEM : timers_new("fault-hang", &fault->hangs);

@@ -7,8 +7,7 @@
 #include "backends/fault_rules.h"
 
 /* Takes over `next`, also on failure. Starts threads. */
-int fault_backend_new(
-	struct backend *next, const struct fault_rules *rules, struct backend **ret);
+int fault_backend_new(struct backend *next, const struct fault_rules *rules, struct backend **ret);
 
 /* In all of these `b` is what fault_backend_new() gave. */
 

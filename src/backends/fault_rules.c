@@ -16,12 +16,29 @@ static const struct {
 	const char *name;
 	int error;
 } error_names[] = {
-	{"EACCES", EACCES}, {"EAGAIN", EAGAIN}, {"EBADMSG", EBADMSG}, {"EBUSY", EBUSY},
-	{"ECANCELED", ECANCELED}, {"ECONNREFUSED", ECONNREFUSED}, {"ECONNRESET", ECONNRESET},
-	{"EDQUOT", EDQUOT}, {"EEXIST", EEXIST}, {"EFBIG", EFBIG}, {"EHOSTUNREACH", EHOSTUNREACH},
-	{"EINTR", EINTR}, {"EINVAL", EINVAL}, {"EIO", EIO}, {"ENETUNREACH", ENETUNREACH},
-	{"ENOENT", ENOENT}, {"ENOMEM", ENOMEM}, {"ENOSPC", ENOSPC}, {"EOPNOTSUPP", EOPNOTSUPP},
-	{"EPERM", EPERM}, {"ERANGE", ERANGE}, {"EROFS", EROFS}, {"ESTALE", ESTALE},
+	{"EACCES", EACCES},
+	{"EAGAIN", EAGAIN},
+	{"EBADMSG", EBADMSG},
+	{"EBUSY", EBUSY},
+	{"ECANCELED", ECANCELED},
+	{"ECONNREFUSED", ECONNREFUSED},
+	{"ECONNRESET", ECONNRESET},
+	{"EDQUOT", EDQUOT},
+	{"EEXIST", EEXIST},
+	{"EFBIG", EFBIG},
+	{"EHOSTUNREACH", EHOSTUNREACH},
+	{"EINTR", EINTR},
+	{"EINVAL", EINVAL},
+	{"EIO", EIO},
+	{"ENETUNREACH", ENETUNREACH},
+	{"ENOENT", ENOENT},
+	{"ENOMEM", ENOMEM},
+	{"ENOSPC", ENOSPC},
+	{"EOPNOTSUPP", EOPNOTSUPP},
+	{"EPERM", EPERM},
+	{"ERANGE", ERANGE},
+	{"EROFS", EROFS},
+	{"ESTALE", ESTALE},
 	{"ETIMEDOUT", ETIMEDOUT},
 };
 
@@ -138,9 +155,16 @@ static const struct {
 	const char *name;
 	int (*parse)(const char *value, struct fault_rule *rule);
 } terms[] = {
-	{"key", parse_key}, {"nth", parse_nth}, {"from", parse_from}, {"every", parse_every},
-	{"times", parse_times}, {"p", parse_p}, {"seed", parse_seed}, {"error", parse_error_term},
-	{"delay", parse_delay}, {"truncate", parse_truncate},
+	{"key", parse_key},
+	{"nth", parse_nth},
+	{"from", parse_from},
+	{"every", parse_every},
+	{"times", parse_times},
+	{"p", parse_p},
+	{"seed", parse_seed},
+	{"error", parse_error_term},
+	{"delay", parse_delay},
+	{"truncate", parse_truncate},
 };
 
 static int parse_term(char *word, struct fault_rule *rule)
@@ -148,10 +172,10 @@ static int parse_term(char *word, struct fault_rule *rule)
 	char *value = strchr(word, '=');
 
 	if (value == NULL) {
-		bool *flag = strcmp(word, "after") == 0 ? &rule->after
-			: strcmp(word, "hang") == 0     ? &rule->hang
-			: strcmp(word, "corrupt") == 0  ? &rule->corrupt
-							: NULL;
+		bool *flag = strcmp(word, "after") == 0     ? &rule->after
+			     : strcmp(word, "hang") == 0    ? &rule->hang
+			     : strcmp(word, "corrupt") == 0 ? &rule->corrupt
+							    : NULL;
 
 		if (flag == NULL)
 			return -EINVAL;
@@ -190,7 +214,8 @@ static int parse_rule(const char **text, struct fault_rule *ret, char **ret_mess
 		r = parse_operation(word, &rule);
 	if (r < 0)
 		return message_set(ret_message, -EINVAL,
-			"fault rules: an operation (put, get, head, remove, remove_many, list, any) "
+			"fault rules: an operation (put, get, head, remove, remove_many, list, "
+			"any) "
 			"is expected at \"%.40s\"",
 			begin);
 	while (**text == ':') {
@@ -223,8 +248,8 @@ int fault_rules_parse(const char *text, struct fault_rules *ret, char **ret_mess
 			FAULT_RULES_MAX_TEXT_BYTES);
 	while (r == 0 && *text != '\0') {
 		if (rules->n == FAULT_RULES_MAX) {
-			r = message_set(ret_message, -EINVAL, "fault rules: more than %d",
-				FAULT_RULES_MAX);
+			r = message_set(
+				ret_message, -EINVAL, "fault rules: more than %d", FAULT_RULES_MAX);
 			break;
 		}
 		r = parse_rule(&text, &rules->rules[rules->n], ret_message);

@@ -39,11 +39,11 @@ struct fault_rule {
 	bool any_operation;
 	enum wrapper_operation operation;
 	char pattern[FAULT_RULES_PATTERN_BYTES]; /* "": every key */
-	uint64_t first, last, every; /* which of the matching calls; last 0: no end */
-	uint64_t times;              /* 0: without limit */
+	uint64_t first, last, every;             /* which of the matching calls; last 0: no end */
+	uint64_t times;                          /* 0: without limit */
 	double probability;
 	uint64_t seed;
-	int error;                   /* 0 or negative errno */
+	int error; /* 0 or negative errno */
 	bool after;
 	uint32_t delay_ms;
 	bool hang;

@@ -19,11 +19,11 @@ struct object {
 };
 
 struct memory_store {
-	char *name;                 /* NULL: not shared */
-	unsigned int references;    /* stores_lock */
-	struct memory_store *next;  /* stores_lock */
-	struct lock lock;           /* of all below */
-	struct object **objects;    /* sorted by key */
+	char *name;                /* NULL: not shared */
+	unsigned int references;   /* stores_lock */
+	struct memory_store *next; /* stores_lock */
+	struct lock lock;          /* of all below */
+	struct object **objects;   /* sorted by key */
 	size_t n_objects, capacity;
 	uint64_t last_generation;
 };
@@ -216,7 +216,7 @@ static int insert_locked(struct memory_store *store, struct object *object,
 		return r;
 	object->generation = ++store->last_generation;
 	object->record = condition->type == BACKEND_IF_VERSION || condition->record ||
-		(existing != NULL && existing->record);
+			 (existing != NULL && existing->record);
 	if (existing == NULL) {
 		memmove(store->objects + i + 1, store->objects + i,
 			(store->n_objects - i) * sizeof(*store->objects));
@@ -248,8 +248,8 @@ void memory_store_put(struct memory_store *store, const char *key, const struct 
 	object_free(old);
 }
 
-static int copy_range(const struct object *object, uint64_t offset, size_t size_bytes,
-	struct backend_result *ret)
+static int copy_range(
+	const struct object *object, uint64_t offset, size_t size_bytes, struct backend_result *ret)
 {
 	if (offset > object->size_bytes)
 		return -ERANGE;
@@ -315,7 +315,8 @@ void memory_store_list(struct memory_store *store, const char *prefix, const cha
 	size_t prefix_size = strlen(prefix);
 
 	lock_acquire(&store->lock);
-	for (size_t i = find_locked(store, after != NULL && strcmp(after, prefix) > 0 ? after : prefix);
+	for (size_t i = find_locked(
+		     store, after != NULL && strcmp(after, prefix) > 0 ? after : prefix);
 		i < store->n_objects && ret->error == 0; i++) {
 		const struct object *object = store->objects[i];
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "backends/retry_backend.h"
 #include "util/cleanup.h"
 #include "util/lock.h"
 #include "util/message.h"
@@ -20,7 +21,6 @@ struct writer {
 	char text[TEXT_BYTES]; /* unique, so that a lost answer can be resolved */
 	struct iovec part;
 	int error;
-	struct backend_version version;
 };
 
 struct race {
@@ -44,7 +44,6 @@ static void writer_done(struct backend_result *result, void *arg)
 
 	lock_acquire(&race->lock);
 	writer->error = result->error;
-	writer->version = result->version;
 	race->n_left--;
 	lock_condition_signal(&race->changed);
 	lock_release(&race->lock);
@@ -60,7 +59,8 @@ static void run_race(struct probe *p, struct race *race, const char *key,
 		struct writer *writer = &race->writers[i];
 		struct backend_call call = {
 			.priority = BACKEND_COMMIT, .done = writer_done, .arg = writer};
-		int size = snprintf(writer->text, sizeof(writer->text), "%s %d %d", p->id, round, i);
+		int size =
+			snprintf(writer->text, sizeof(writer->text), "%s %d %d", p->id, round, i);
 
 		writer->race = race;
 		writer->part = (struct iovec){writer->text, (size_t)size};
@@ -76,45 +76,66 @@ static void run_race(struct probe *p, struct race *race, const char *key,
 
 static int broken(struct probe *p, const char *what)
 {
-	return message_set(p->ret_message, -EBADE, "the store does not honour %s: %s", p->doing, what);
+	return message_set(
+		p->ret_message, -EBADE, "the store does not honour %s: %s", p->doing, what);
 }
 
-/* The one winner of a race, -EBADE if it was not exactly one, or the error of a writer. */
-static int find_winner(struct probe *p, const struct race *race, int refusal,
-	const struct writer **ret)
+/* Whether the object is the text of this writer. */
+static bool is_of(const struct backend_result *result, const struct writer *writer)
 {
-	const struct writer *winner = NULL;
-	int n_winners = 0;
+	return result->data_size_bytes == writer->part.iov_len &&
+	       memcmp(result->data, writer->text, result->data_size_bytes) == 0;
+}
+
+/* Counts those who won; those whose answer was lost are unsure. Other errors end the probe. */
+static int count_winners(struct probe *p, const struct race *race, int refusal, int *ret_unsure)
+{
+	int n_winners = 0, n_unsure = 0;
 
 	for (int i = 0; i < PROBE_WRITERS; i++) {
-		const struct writer *writer = &race->writers[i];
+		int error = race->writers[i].error;
 
-		if (writer->error != 0 && writer->error != refusal)
-			return message_set(p->ret_message, writer->error, "%s failed: %s", p->doing,
-				strerror(-writer->error));
-		if (writer->error == 0)
-			winner = writer;
-		n_winners += writer->error == 0;
+		if (retry_backend_is_passing(error))
+			n_unsure++;
+		else if (error != 0 && error != refusal)
+			return message_set(
+				p->ret_message, error, "%s failed: %s", p->doing, strerror(-error));
+		n_winners += error == 0;
 	}
-	if (winner == NULL)
-		return broken(p, "of racing writers none won");
-	if (n_winners > 1)
-		return broken(p, "of racing writers more than one won");
-	*ret = winner;
-	return 0;
+	if (n_unsure == PROBE_WRITERS)
+		return message_set(p->ret_message, race->writers[0].error, "%s failed: %s",
+			p->doing, strerror(-race->writers[0].error));
+	*ret_unsure = n_unsure;
+	return n_winners;
 }
 
-static int check_content(struct probe *p, const char *key, const struct writer *winner)
+/* There must be one winner, and the object must be that writer's. */
+static int check_race(struct probe *p, const struct race *race, const char *key, int refusal,
+	struct backend_version *ret_version)
 {
 	struct backend_result result;
-	int r = backend_get_wait(p->backend, key, 0, TEXT_BYTES, &result);
+	int n_unsure = 0, n_winners = count_winners(p, race, refusal, &n_unsure), r;
+	bool found = false;
 
+	if (n_winners < 0)
+		return n_winners;
+	if (n_winners > 1)
+		return broken(p, "of racing writers more than one won");
+	if (n_winners + n_unsure == 0)
+		return broken(p, "of racing writers none won");
+	r = backend_get_wait(p->backend, key, 0, TEXT_BYTES, &result);
+	for (int i = 0; i < PROBE_WRITERS && r == 0 && !found; i++) {
+		const struct writer *writer = &race->writers[i];
+
+		found = (n_winners == 0 ? writer->error != refusal : writer->error == 0) &&
+			is_of(&result, writer);
+	}
 	if (r < 0)
 		r = message_set(p->ret_message, r, "reading back after %s failed: %s", p->doing,
 			strerror(-r));
-	else if (result.data_size_bytes != winner->part.iov_len ||
-		memcmp(result.data, winner->text, result.data_size_bytes) != 0)
+	else if (!found)
 		r = broken(p, "the object is not the winner's");
+	*ret_version = result.version;
 	backend_result_done(&result);
 	return r;
 }
@@ -127,24 +148,22 @@ static int probe_if_absent(struct probe *p)
 	p->doing = "put-if-absent";
 	for (int round = 0; round < PROBE_ROUNDS && r == 0; round++) {
 		CLEANUP_FREE struct race *race = calloc(1, sizeof(*race));
-		const struct writer *winner = NULL;
+		struct backend_version unused;
 		char key[KEY_BYTES];
 
 		if (race == NULL)
 			return -ENOMEM;
 		snprintf(key, sizeof(key), "probe/%s/absent-%d", p->id, round);
 		run_race(p, race, key, &condition, round);
-		r = find_winner(p, race, -EEXIST, &winner);
-		if (r == 0)
-			r = check_content(p, key, winner);
+		r = check_race(p, race, key, -EEXIST, &unused);
 		(void)backend_remove_wait(p->backend, key);
 	}
 	return r;
 }
 
 /* A put that must be refused with -ESTALE. */
-static int check_refusal(struct probe *p, const char *key, const struct backend_version *version,
-	const char *what)
+static int check_refusal(
+	struct probe *p, const char *key, const struct backend_version *version, const char *what)
 {
 	struct backend_condition condition = {.type = BACKEND_IF_VERSION, .version = *version};
 	struct iovec part = {(char[]){"never"}, 5};
@@ -156,28 +175,28 @@ static int check_refusal(struct probe *p, const char *key, const struct backend_
 		return 0;
 	if (r == 0)
 		return broken(p, what);
+	if (retry_backend_is_passing(r)) /* unsure; the next race shows what is there */
+		return 0;
 	return message_set(p->ret_message, r, "%s failed: %s", p->doing, strerror(-r));
 }
 
 static int swap_rounds(struct probe *p, const char *key, const struct backend_version *first)
 {
+	static const struct backend_version wrong = {.text = "wrong"};
 	struct backend_condition condition = {.type = BACKEND_IF_VERSION, .version = *first};
 	int r = 0;
 
 	for (int round = 0; round < PROBE_ROUNDS && r == 0; round++) {
 		CLEANUP_FREE struct race *race = calloc(1, sizeof(*race));
-		const struct writer *winner = NULL;
 
 		if (race == NULL)
 			return -ENOMEM;
 		run_race(p, race, key, &condition, round);
-		r = find_winner(p, race, -ESTALE, &winner);
+		r = check_refusal(p, key, &wrong, "a wrong version was accepted");
+		if (r == 0)
+			r = check_race(p, race, key, -ESTALE, &condition.version);
 		if (r == 0)
 			r = check_refusal(p, key, first, "an old version was accepted");
-		if (r == 0)
-			r = check_content(p, key, winner);
-		if (r == 0)
-			condition.version = winner->version;
 	}
 	return r;
 }

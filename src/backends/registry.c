@@ -11,7 +11,8 @@ static int open_file(const char *rest, struct backend **ret, char **ret_message)
 {
 	if (rest[0] != '/')
 		return message_set(ret_message, -EINVAL,
-			"file://%s names a host: write file:///directory, with three slashes", rest);
+			"file://%s names a host: write file:///directory, with three slashes",
+			rest);
 	return file_backend_open(rest, ret, ret_message);
 }
 
@@ -20,10 +21,12 @@ static int open_memory(const char *rest, struct backend **ret, char **ret_messag
 	int r;
 
 	if (!backend_key_is_valid(rest))
-		return message_set(ret_message, -EINVAL, "memory://%s: the name is malformed", rest);
+		return message_set(
+			ret_message, -EINVAL, "memory://%s: the name is malformed", rest);
 	r = memory_backend_open(rest, ret);
 	if (r < 0)
-		return message_set(ret_message, r, "cannot open memory://%s: %s", rest, strerror(-r));
+		return message_set(
+			ret_message, r, "cannot open memory://%s: %s", rest, strerror(-r));
 	return 0;
 }
 

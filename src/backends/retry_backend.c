@@ -128,7 +128,9 @@ static bool is_own_content(const struct wrapper_call *call, const struct backend
 	for (int i = 0; i < call->n_parts; i++) {
 		size_t size = call->parts[i].iov_len;
 
-		if (size > 0 && memcmp(data, call->parts[i].iov_base, size) != 0)
+		if (size == 0)
+			continue;
+		if (memcmp(data, call->parts[i].iov_base, size) != 0)
 			return false;
 		data += size;
 	}
@@ -152,8 +154,8 @@ static void read_back_done(struct backend_result *result, void *arg)
 		answer.error = -EIO;
 	} else if (find_passing(result->error) != NULL && try_again(call)) {
 		return;
-	} else if (result->error != 0 && result->error != -ENOENT) {
-		answer.error = -EIO; /* may or may not have taken place */
+	} else if (result->error != 0 || call->refusal == -ESTALE) {
+		answer.error = -EIO; /* may have taken place, and have been replaced since */
 	}
 	wrapper_call_complete(&call->call, &answer);
 }
@@ -179,7 +181,7 @@ static bool is_refusal(const struct wrapper_call *call, int error)
 	if (call->operation != WRAPPER_PUT)
 		return false;
 	return (call->condition.type == BACKEND_IF_ABSENT && error == -EEXIST) ||
-		(call->condition.type == BACKEND_IF_VERSION && error == -ESTALE);
+	       (call->condition.type == BACKEND_IF_VERSION && error == -ESTALE);
 }
 
 static void attempt_done(struct backend_result *result, void *arg)
@@ -247,8 +249,8 @@ static const struct backend_ops retry_ops = {
 	.free = retry_free,
 };
 
-int retry_backend_new(struct backend *next, const struct retry_backend_options *options,
-	struct backend **ret)
+int retry_backend_new(
+	struct backend *next, const struct retry_backend_options *options, struct backend **ret)
 {
 	struct retry_backend *retry = calloc(1, sizeof(*retry));
 	int r = retry == NULL ? -ENOMEM : timers_new("retry", &retry->timers);

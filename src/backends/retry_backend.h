@@ -7,8 +7,9 @@
  * A conditional put whose answer is lost may have taken place. If its repetition is refused
  * (-EEXIST, -ESTALE), the object is read back: when its content is the caller's, the put succeeded.
  * So two writers must never put the same content under one condition; a token in it sees to that.
- * -ESTALE after a lost answer means that the object is somebody else's now; the caller's version,
- * if it ever was there, has been replaced.
+ * When the object is somebody else's: put-if-absent gives -EEXIST (the caller's own cannot have
+ * been there, as no object is removed and made anew within a call); compare-and-swap gives -EIO,
+ * for the caller's may have been there and have been replaced since.
  */
 #ifndef MAILFS_BACKENDS_RETRY_BACKEND_H
 #define MAILFS_BACKENDS_RETRY_BACKEND_H
@@ -23,14 +24,14 @@ struct retry_backend_options {
 };
 
 struct retry_backend_figures {
-	uint64_t retries;      /* attempts after the first */
-	uint64_t resolved;     /* lost answers recognised as the caller's own success */
-	uint64_t gave_up;      /* failed although another attempt might have helped */
+	uint64_t retries;  /* attempts after the first */
+	uint64_t resolved; /* lost answers recognised as the caller's own success */
+	uint64_t gave_up;  /* failed although another attempt might have helped */
 };
 
 /* options NULL: the defaults. Takes over `next`, also on failure. Starts a thread. */
-int retry_backend_new(struct backend *next, const struct retry_backend_options *options,
-	struct backend **ret);
+int retry_backend_new(
+	struct backend *next, const struct retry_backend_options *options, struct backend **ret);
 
 /* `b` is what retry_backend_new() gave. */
 void retry_backend_read(struct backend *b, struct retry_backend_figures *ret);

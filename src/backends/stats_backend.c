@@ -41,7 +41,8 @@ static enum stats_backend_outcome outcome_of(int error)
 
 static unsigned int bucket_of(uint64_t microseconds)
 {
-	unsigned int bits = microseconds == 0 ? 0 : 64 - (unsigned int)__builtin_clzll(microseconds);
+	unsigned int bits =
+		microseconds == 0 ? 0 : 64 - (unsigned int)__builtin_clzll(microseconds);
 
 	return bits < STATS_BACKEND_BUCKETS ? bits : STATS_BACKEND_BUCKETS - 1;
 }

@@ -19,9 +19,9 @@ enum stats_backend_outcome {
 
 struct stats_backend_figures {
 	uint64_t calls[STATS_N_OUTCOMES];
-	uint64_t bytes;          /* put: of those that succeeded; get: that came */
+	uint64_t bytes; /* put: of those that succeeded; get: that came */
 	uint64_t in_flight;
-	uint64_t microseconds;   /* of all calls together */
+	uint64_t microseconds; /* of all calls together */
 	uint64_t latency[STATS_N_OUTCOMES][STATS_BACKEND_BUCKETS];
 };
 

@@ -13,7 +13,7 @@
 /* Embedded in what waits. */
 struct timer {
 	void (*fire)(struct timer *timer, int error);
-	uint64_t due_ms; /* clock_monotonic_ms() */
+	uint64_t due_ms;       /* clock_monotonic_ms() */
 	struct list_node node; /* timers.c's */
 };
 

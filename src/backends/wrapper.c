@@ -28,7 +28,9 @@ static struct backend_call left_of(const struct wrapper_call *call, uint32_t lim
 	if (limit_ms != 0 && left_ms > limit_ms)
 		left_ms = limit_ms;
 	return (struct backend_call){.priority = call->call.priority,
-		.timeout_ms = (uint32_t)left_ms, .done = done, .arg = arg};
+		.timeout_ms = (uint32_t)left_ms,
+		.done = done,
+		.arg = arg};
 }
 
 void wrapper_call_forward(struct wrapper_call *call, uint32_t limit_ms,
@@ -159,8 +161,8 @@ void wrapper_remove(struct backend *b, const char *key, const struct backend_cal
 		new_call->wrapper->start(new_call);
 }
 
-void wrapper_remove_many(struct backend *b, const char *const *keys, size_t n_keys,
-	const struct backend_call *call)
+void wrapper_remove_many(
+	struct backend *b, const char *const *keys, size_t n_keys, const struct backend_call *call)
 {
 	struct wrapper_call *new_call = call_new(b, WRAPPER_REMOVE_MANY, "", NULL, call);
 

@@ -23,9 +23,9 @@ enum wrapper_operation {
 struct wrapper_call;
 
 struct wrapper {
-	struct backend base;      /* first */
-	struct backend *next;     /* owned */
-	size_t call_size_bytes;   /* of the wrapper's own struct that begins with a wrapper_call */
+	struct backend base;    /* first */
+	struct backend *next;   /* owned */
+	size_t call_size_bytes; /* of the wrapper's own struct that begins with a wrapper_call */
 	void (*start)(struct wrapper_call *call);
 };
 
@@ -33,22 +33,23 @@ struct wrapper {
 struct wrapper_call {
 	struct wrapper *wrapper;
 	enum wrapper_operation operation;
-	struct backend_call call;     /* the caller's */
+	struct backend_call call; /* the caller's */
 	uint64_t deadline_ms;
-	const char *key;              /* list: the prefix */
+	const char *key; /* list: the prefix */
 	const char *continuation;
 	const struct iovec *parts;
 	int n_parts;
 	struct backend_condition condition;
 	uint64_t offset;
-	size_t size_bytes;            /* list: how many entries */
+	size_t size_bytes; /* list: how many entries */
 	const char *const *keys;
 	size_t n_keys;
 };
 
 const char *wrapper_operation_name(enum wrapper_operation operation);
 
-/* Makes the call on the next backend, with the time that is left, at most limit_ms (0: no limit). */
+/* Makes the call on the next backend, with the time that is left, at most limit_ms (0: no limit).
+ */
 void wrapper_call_forward(struct wrapper_call *call, uint32_t limit_ms,
 	void (*done)(struct backend_result *result, void *call));
 
@@ -67,8 +68,8 @@ void wrapper_get(struct backend *b, const char *key, uint64_t offset, size_t siz
 	const struct backend_call *call);
 void wrapper_head(struct backend *b, const char *key, const struct backend_call *call);
 void wrapper_remove(struct backend *b, const char *key, const struct backend_call *call);
-void wrapper_remove_many(struct backend *b, const char *const *keys, size_t n_keys,
-	const struct backend_call *call);
+void wrapper_remove_many(
+	struct backend *b, const char *const *keys, size_t n_keys, const struct backend_call *call);
 void wrapper_list(struct backend *b, const char *prefix, const char *continuation,
 	size_t max_entries, const struct backend_call *call);
 int wrapper_space(struct backend *b, struct backend_space *ret);

@@ -73,8 +73,8 @@ static int decode_header(const void *object, size_t size_bytes, struct header *r
 }
 
 /* Compresses part after part into `limit_bytes`; the size, or 0 when it does not fit. */
-static size_t compress_parts(ZSTD_CCtx *context, const struct iovec *parts, int n_parts,
-	void *to, size_t limit_bytes)
+static size_t compress_parts(
+	ZSTD_CCtx *context, const struct iovec *parts, int n_parts, void *to, size_t limit_bytes)
 {
 	ZSTD_outBuffer out = {to, limit_bytes, 0};
 
@@ -123,7 +123,8 @@ static int check_sizes(const struct iovec *parts, int n_parts, size_t raw_size_b
 {
 	size_t total = 0;
 
-	if (n_parts < 0 || n_parts > BODY_OBJECT_MAX_PARTS || raw_size_bytes > BODY_OBJECT_MAX_BYTES)
+	if (n_parts < 0 || n_parts > BODY_OBJECT_MAX_PARTS ||
+		raw_size_bytes > BODY_OBJECT_MAX_BYTES)
 		return -EFBIG;
 	for (int i = 0; i < n_parts; i++) {
 		if (parts[i].iov_len > raw_size_bytes - total)
@@ -176,8 +177,7 @@ static int unpack(const struct header *h, const uint8_t *stored, void *to)
 		memcpy(to, stored, (size_t)h->raw_size_bytes);
 		return 0;
 	}
-	size = ZSTD_decompress(
-		to, (size_t)h->raw_size_bytes, stored, (size_t)h->stored_size_bytes);
+	size = ZSTD_decompress(to, (size_t)h->raw_size_bytes, stored, (size_t)h->stored_size_bytes);
 	if (ZSTD_isError(size) || size != h->raw_size_bytes ||
 		checksum_64(to, size) != h->raw_checksum)
 		return -EBADMSG;

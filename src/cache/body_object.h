@@ -25,8 +25,8 @@ enum body_object_encoding {
 /* An encoded object, ready for backend_put(). */
 struct body_object_buffer {
 	uint8_t header[BODY_OBJECT_HEADER_BYTES];
-	void *compressed;     /* owned; NULL when the content is stored raw */
-	size_t size_bytes;    /* of the whole object */
+	void *compressed;  /* owned; NULL when the content is stored raw */
+	size_t size_bytes; /* of the whole object */
 	int n_parts;
 	struct iovec parts[BODY_OBJECT_MAX_PARTS + 1]; /* point into this struct and, if the content
 							* is stored raw, to the caller's buffers */
@@ -46,7 +46,8 @@ void body_object_buffer_done(struct body_object_buffer *buffer);
 int body_object_decode(const void *object, size_t size_bytes, const struct uuid *expected_id,
 	void **ret_data, size_t *ret_size_bytes);
 
-/* accounts/<hash>/<account>/body/<id>: the hash spreads accounts over an object store's partitions. */
+/* accounts/<hash>/<account>/body/<id>: the hash spreads accounts over an object store's partitions.
+ */
 void body_object_key(uint64_t account, const struct uuid *id, char key[BODY_OBJECT_KEY_BYTES]);
 
 #endif

@@ -22,7 +22,8 @@ struct volume {
 
 /* Writes volume.json, put-if-absent, with a new UUID. -EEXIST: there is a volume already;
  * -ENOTEMPTY: the prefix holds objects that are no volume; -EOPNOTSUPP: no put-if-absent. */
-int volume_format(struct backend *b, uint32_t account_depth, struct volume *ret, char **ret_message);
+int volume_format(
+	struct backend *b, uint32_t account_depth, struct volume *ret, char **ret_message);
 
 /* -ENOENT: not formatted; -EPROTONOSUPPORT: a newer format; -EBADMSG: not a volume.json. */
 int volume_open(struct backend *b, struct volume *ret, char **ret_message);

@@ -61,8 +61,8 @@ static int wrong(char **ret_message, const char *field, const char *expected)
 		ret_message, -EBADMSG, "volume.json: \"%s\" must be %s", field, expected);
 }
 
-static int read_text(const json_t *root, const char *field, const char *expected,
-	const char **ret, char **ret_message)
+static int read_text(const json_t *root, const char *field, const char *expected, const char **ret,
+	char **ret_message)
 {
 	const json_t *value = json_object_get(root, field);
 
@@ -126,8 +126,7 @@ static int read_fields(const json_t *root, struct volume *volume, char **ret_mes
 	return r;
 }
 
-int volume_json_decode(
-	const void *text, size_t size_bytes, struct volume *ret, char **ret_message)
+int volume_json_decode(const void *text, size_t size_bytes, struct volume *ret, char **ret_message)
 {
 	struct volume volume = {.format_version = 0};
 	json_error_t error;

@@ -14,7 +14,6 @@ char *volume_json_encode(const struct volume *volume);
 
 /* Fields it does not know are ignored. -EPROTONOSUPPORT: a newer format; -EBADMSG: anything else
  * that is wrong; *ret_message says what. */
-int volume_json_decode(
-	const void *text, size_t size_bytes, struct volume *ret, char **ret_message);
+int volume_json_decode(const void *text, size_t size_bytes, struct volume *ret, char **ret_message);
 
 #endif

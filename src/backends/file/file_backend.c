@@ -78,9 +78,10 @@ int64_t file_modified_ms(const struct stat *st)
 void file_describe(const struct stat *st, struct backend_result *ret)
 {
 	ret->object_size_bytes = (uint64_t)st->st_size;
-	snprintf(ret->version.text, sizeof(ret->version.text), "f%" PRIx64 ":%" PRIx64 ".%lx:%" PRIx64,
-		(uint64_t)st->st_ino, (uint64_t)st->st_mtim.tv_sec,
-		(unsigned long)st->st_mtim.tv_nsec, (uint64_t)st->st_size);
+	snprintf(ret->version.text, sizeof(ret->version.text),
+		"f%" PRIx64 ":%" PRIx64 ".%lx:%" PRIx64, (uint64_t)st->st_ino,
+		(uint64_t)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec,
+		(uint64_t)st->st_size);
 }
 
 int file_check_deadline(const struct blocking_request *request)
@@ -149,8 +150,8 @@ static int read_range(int fd, const struct blocking_request *request, struct bac
 static bool file_get(struct blocking_request *request, struct backend_result *ret)
 {
 	struct stat st;
-	CLEANUP_CLOSE int fd =
-		open_object((struct file_backend *)(void *)request->backend, request->key, &st, ret);
+	CLEANUP_CLOSE int fd = open_object(
+		(struct file_backend *)(void *)request->backend, request->key, &st, ret);
 
 	ret->error = fd < 0 ? fd : read_range(fd, request, ret);
 	if (ret->error < 0)
@@ -161,8 +162,8 @@ static bool file_get(struct blocking_request *request, struct backend_result *re
 static bool file_head(struct blocking_request *request, struct backend_result *ret)
 {
 	struct stat st;
-	CLEANUP_CLOSE int fd =
-		open_object((struct file_backend *)(void *)request->backend, request->key, &st, ret);
+	CLEANUP_CLOSE int fd = open_object(
+		(struct file_backend *)(void *)request->backend, request->key, &st, ret);
 
 	ret->error = fd < 0 ? fd : 0;
 	if (fd >= 0)
@@ -246,9 +247,9 @@ static bool is_network(int fd)
 	struct statfs st;
 
 	return fstatfs(fd, &st) == 0 &&
-		(st.f_type == NFS_SUPER_MAGIC || st.f_type == SMB2_SUPER_MAGIC ||
-			st.f_type == CIFS_SUPER_MAGIC || st.f_type == CEPH_SUPER_MAGIC ||
-			st.f_type == V9FS_MAGIC || st.f_type == FUSE_SUPER_MAGIC);
+	       (st.f_type == NFS_SUPER_MAGIC || st.f_type == SMB2_SUPER_MAGIC ||
+		       st.f_type == CIFS_SUPER_MAGIC || st.f_type == CEPH_SUPER_MAGIC ||
+		       st.f_type == V9FS_MAGIC || st.f_type == FUSE_SUPER_MAGIC);
 }
 
 static int start(struct file_backend *fb, const char *path, char **ret_message)
@@ -262,7 +263,8 @@ static int start(struct file_backend *fb, const char *path, char **ret_message)
 	if (r == 0)
 		r = executor_new("file", FILE_BACKEND_THREADS, &fb->blocking.executor);
 	if (r < 0)
-		return message_set(ret_message, r, "cannot start the file backend: %s", strerror(-r));
+		return message_set(
+			ret_message, r, "cannot start the file backend: %s", strerror(-r));
 	return 0;
 }
 

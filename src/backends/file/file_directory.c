@@ -36,9 +36,9 @@ struct file_directories {
 	int root_fd;
 	struct lock lock; /* of all below; no other lock and no system call inside */
 	struct list_node buckets[N_BUCKETS];
-	struct list_node unused;    /* the longest unused one first */
+	struct list_node unused; /* the longest unused one first */
 	size_t n_unused;
-	uint64_t *durable;          /* hash table of hashes of paths; 0 is free */
+	uint64_t *durable; /* hash table of hashes of paths; 0 is free */
 	size_t n_durable;
 };
 
@@ -89,8 +89,7 @@ static uint64_t path_hash(const char *path)
 }
 
 /* Where the hash is or would be. */
-static uint64_t *durable_slot_locked(struct file_directories *ds, uint64_t hash)
-	REQUIRES(&ds->lock)
+static uint64_t *durable_slot_locked(struct file_directories *ds, uint64_t hash) REQUIRES(&ds->lock)
 {
 	size_t i = hash & (N_DURABLE - 1);
 
@@ -132,8 +131,8 @@ static void set_durable(struct file_directories *ds, uint64_t hash)
 /* Makes what is in the directory durable. The path is below the root; "" is the root itself. */
 static int sync_path(struct file_directories *ds, const char *path)
 {
-	CLEANUP_CLOSE int fd = openat(ds->root_fd, *path == '\0' ? "." : path,
-		O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP_CLOSE int fd =
+		openat(ds->root_fd, *path == '\0' ? "." : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 || fsync(fd) < 0)
 		return -errno;
@@ -173,8 +172,8 @@ static int make_path(struct file_directories *ds, const char *path)
 
 static int open_path(struct file_directories *ds, const char *path)
 {
-	int fd = openat(ds->root_fd, *path == '\0' ? "." : path,
-		O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd =
+		openat(ds->root_fd, *path == '\0' ? "." : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -244,8 +243,8 @@ static struct file_directory *directory_new(
 	return d;
 }
 
-static int open_new(struct file_directories *ds, const char *path, uint64_t hash,
-	struct file_directory **ret)
+static int open_new(
+	struct file_directories *ds, const char *path, uint64_t hash, struct file_directory **ret)
 {
 	int fd = make_and_open(ds, path, hash);
 	struct file_directory *mine, *theirs;

@@ -17,11 +17,11 @@ struct file_directories;
 struct file_backend {
 	struct blocking_backend blocking; /* first */
 	int root_fd;
-	int temporary_fd;                   /* .tmp+ */
-	bool is_remote;                     /* a network file system: ask past its caches */
-	atomic_bool has_unnamed;            /* O_TMPFILE works here */
-	char token[17];                     /* makes temporary names this process's own */
-	atomic_uint_least64_t last_number;  /* makes them different from each other */
+	int temporary_fd;                  /* .tmp+ */
+	bool is_remote;                    /* a network file system: ask past its caches */
+	atomic_bool has_unnamed;           /* O_TMPFILE works here */
+	char token[17];                    /* makes temporary names this process's own */
+	atomic_uint_least64_t last_number; /* makes them different from each other */
 	struct file_directories *directories;
 };
 

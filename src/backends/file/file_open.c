@@ -22,14 +22,16 @@ static int say(char **ret_message, const char *path, int r)
 		return message_set(ret_message, r, "%s is not a directory", path);
 	case EACCES:
 		return message_set(ret_message, r,
-			"%s cannot be written to by user %u: give it the directory (chown), mode 0700",
+			"%s cannot be written to by user %u: give it the directory (chown), mode "
+			"0700",
 			path, (unsigned int)geteuid());
 	case EROFS:
 		return message_set(ret_message, r,
 			"%s is on a read-only file system: mount it read-write", path);
 	case ENOSPC:
 		return message_set(ret_message, r,
-			"no space is left (or the quota is used up) on the file system of %s", path);
+			"no space is left (or the quota is used up) on the file system of %s",
+			path);
 	default:
 		return message_set(ret_message, r, "cannot use %s: %s", path, strerror(-r));
 	}

@@ -1,8 +1,10 @@
 /*
  * file_put.c: how an ordinary object appears.
  *
- * A complete file is made and synced, then linked (put-if-absent) or renamed to its name, then the
- * directory is synced, with all other puts that wait for the same directory in one fsync.
+ * A complete file is made and synced, then linked (a new name) or renamed (in place of another) to
+ * its name, then the directory is synced, with all other puts that wait for the same directory in
+ * one fsync. Where the file system can, the file has no name before that (O_TMPFILE): measured on
+ * ext4 that is half the CPU of a name in .tmp+, whose directory all writers would change.
  */
 #include <config.h>
 #include "backends/file/file_internal.h"
@@ -42,11 +44,11 @@ static int publish(struct file_backend *fb, struct blocking_request *request,
 	const char *name = file_name_of(request->key);
 	bool if_absent = request->condition.type == BACKEND_IF_ABSENT;
 	struct stat st;
-	int r;
+	int r = -EEXIST;
 
-	if (if_absent)
+	if (if_absent || !t->is_named) /* most objects are new */
 		r = file_temporary_link(fb, t, directory_fd, name);
-	else
+	if (!if_absent && r == -EEXIST)
 		r = file_temporary_rename(fb, t, directory_fd, name);
 	if (r != -EEXIST && r != -EISDIR && r != -ENOTEMPTY)
 		return r;
@@ -61,10 +63,8 @@ static int publish(struct file_backend *fb, struct blocking_request *request,
 static int put_file(struct file_backend *fb, struct blocking_request *request, int directory_fd,
 	struct backend_result *ret)
 {
-	bool if_absent = request->condition.type == BACKEND_IF_ABSENT;
 	struct file_temporary t;
-	int r = file_temporary_make(
-		fb, if_absent ? directory_fd : -1, request->parts, request->n_parts, &t);
+	int r = file_temporary_make(fb, directory_fd, request->parts, request->n_parts, &t);
 
 	if (r < 0)
 		return r;
@@ -128,8 +128,10 @@ bool file_put(struct blocking_request *request, struct backend_result *ret)
 		return true;
 	}
 	ret->object_size_bytes = 0;
-	*end = (struct put_end){.sync.synced = put_is_durable, .request = request,
-		.directory = directory, .result = *ret};
+	*end = (struct put_end){.sync.synced = put_is_durable,
+		.request = request,
+		.directory = directory,
+		.result = *ret};
 	file_directory_sync(directory, &end->sync);
 	return false;
 }

@@ -20,7 +20,8 @@ static void forget_old(const struct file_record_state *state, uint64_t highest)
 	char name[FILE_RECORD_GENERATION_BYTES];
 
 	for (uint64_t g = state->lowest;
-		g + FILE_RECORD_KEEP < highest && g - state->lowest < FILE_RECORD_MAX_FORGOTTEN; g++) {
+		g + FILE_RECORD_KEEP < highest && g - state->lowest < FILE_RECORD_MAX_FORGOTTEN;
+		g++) {
 		file_record_generation_name(g, name);
 		if (unlinkat(state->chain_fd, name, 0) < 0 && errno != ENOENT)
 			return;
@@ -30,7 +31,7 @@ static void forget_old(const struct file_record_state *state, uint64_t highest)
 static bool is_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-		a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 /* After the link of generation highest + 1: was that generation's place never taken before? */
@@ -42,7 +43,8 @@ static int confirm(const struct file_backend *fb, const struct file_record_state
 
 	file_record_generation_name(state->highest, name);
 	file_refresh(fb, state->chain_fd, name);
-	if (fstatat(state->chain_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_same(&st, &state->st))
+	if (fstatat(state->chain_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		is_same(&st, &state->st))
 		return 0;
 	file_refresh(fb, state->chain_fd, "");
 	if (file_record_range(state->chain_fd, &lowest, &highest) == 0 &&
@@ -149,7 +151,8 @@ int file_record_put(struct file_backend *fb, int parent_fd, const char *name,
 {
 	int r = -EAGAIN;
 
-	if (request->condition.type == BACKEND_IF_VERSION && request->condition.version.text[0] == '\0')
+	if (request->condition.type == BACKEND_IF_VERSION &&
+		request->condition.version.text[0] == '\0')
 		return -ESTALE;
 	for (int attempt = 0; attempt < MAX_ATTEMPTS && r == -EAGAIN; attempt++) {
 		r = file_check_deadline(request);

@@ -14,10 +14,10 @@
  *  replace  link() of a synced file to generation g+1. The server lets one process win. Nothing is
  *           locked or claimed, so a process that dies leaves either the new state or the old one.
  *  remove   symlink() as generation g+1. Nobody ever adds a generation behind a tombstone.
- *  clear    once there is a tombstone: rename() of +<incarnation> into .tmp+, then rmdir(<key>). The
- *           name is random and never used again, so a late clear cannot hit a later incarnation.
- *  forget   unlink() of generations more than FILE_RECORD_KEEP below the highest, always the lowest
- *           first, in a live or a cleared incarnation.
+ *  clear    once there is a tombstone: rename() of +<incarnation> into .tmp+, then rmdir(<key>).
+ * The name is random and never used again, so a late clear cannot hit a later incarnation. forget
+ * unlink() of generations more than FILE_RECORD_KEEP below the highest, always the lowest first, in
+ * a live or a cleared incarnation.
  *
  * Why compare-and-swap is safe. Only the holder of version (incarnation, g) links g+1.
  * (a) If g+1 exists, link() fails: lost. (b) If g+1 never existed, link() wins, once. (c) If g+1
@@ -34,7 +34,7 @@
 
 #include "backends/file/file_internal.h"
 
-#define FILE_RECORD_KEEP 8
+#define FILE_RECORD_KEEP 64
 #define FILE_RECORD_MAX_FORGOTTEN (1U << 20) /* in one call */
 
 /* In all of these `parent_fd` is the directory that holds the record, `name` its name there. */

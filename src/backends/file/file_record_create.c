@@ -156,7 +156,8 @@ static void discard_chain(int parent_fd, const char *name)
 	uint64_t lowest = 0, highest = 0;
 
 	if (fd >= 0 && file_record_range(fd, &lowest, &highest) == 0) {
-		for (uint64_t g = lowest; g != 0 && g <= highest && g - lowest < FILE_RECORD_MAX_FORGOTTEN; g++) {
+		for (uint64_t g = lowest;
+			g != 0 && g <= highest && g - lowest < FILE_RECORD_MAX_FORGOTTEN; g++) {
 			file_record_generation_name(g, generation);
 			(void)unlinkat(fd, generation, 0);
 		}

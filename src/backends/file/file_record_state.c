@@ -108,14 +108,13 @@ int file_record_incarnation(int record_fd, char ret[FILE_RECORD_INCARNATION_BYTE
 }
 
 /* -EAGAIN: it changed meanwhile. */
-static int read_chain(
-	const struct file_backend *fb, int record_fd, struct file_record_state *state)
+static int read_chain(const struct file_backend *fb, int record_fd, struct file_record_state *state)
 {
 	char name[FILE_RECORD_GENERATION_BYTES];
 	int r;
 
-	state->chain_fd = openat(record_fd, state->incarnation,
-		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	state->chain_fd = openat(
+		record_fd, state->incarnation, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (state->chain_fd < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
 	file_refresh(fb, state->chain_fd, "");

@@ -11,10 +11,10 @@
 
 struct file_record_state {
 	char incarnation[FILE_RECORD_INCARNATION_BYTES]; /* "": the directory is empty or absent */
-	int chain_fd;         /* of +<incarnation>, or -1 */
+	int chain_fd;                                    /* of +<incarnation>, or -1 */
 	uint64_t lowest, highest;
-	bool is_present;      /* the highest generation is no tombstone */
-	struct stat st;       /* of the highest generation */
+	bool is_present; /* the highest generation is no tombstone */
+	struct stat st;  /* of the highest generation */
 };
 
 /* 0; -ENOTDIR: there is an ordinary object; -EISDIR: there is an ordinary directory. An absent
@@ -32,7 +32,7 @@ int file_record_range(int chain_fd, uint64_t *ret_lowest, uint64_t *ret_highest)
 /* The one entry of a record's directory, "" when it is empty; -EISDIR when it is none. */
 int file_record_incarnation(int record_fd, char ret[FILE_RECORD_INCARNATION_BYTES]);
 
-void file_record_version(const struct file_record_state *state, uint64_t generation,
-	struct backend_version *ret);
+void file_record_version(
+	const struct file_record_state *state, uint64_t generation, struct backend_version *ret);
 
 #endif

@@ -10,18 +10,22 @@
 /* O_TMPFILE spares the two changes of .tmp+ that a name there costs. */
 static int open_unnamed(struct file_backend *fb, int directory_fd)
 {
-	int fd;
+	struct stat st;
+	int fd, error;
 
 	if (directory_fd < 0 || !atomic_load_explicit(&fb->has_unnamed, memory_order_relaxed))
 		return -EOPNOTSUPP;
 	fd = openat(directory_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, FILE_MODE);
 	if (fd >= 0)
 		return fd;
-	if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) {
+	error = errno;
+	if (error == EOPNOTSUPP || error == EISDIR || error == EINVAL) {
 		atomic_store(&fb->has_unnamed, false);
 		return -EOPNOTSUPP;
 	}
-	return -errno;
+	if (fstat(directory_fd, &st) == 0 && st.st_nlink == 0)
+		return -ENOENT; /* the directory was removed; ext4 says EPERM */
+	return error == ENOENT ? -EIO : file_error(error);
 }
 
 static int open_named(struct file_backend *fb, struct file_temporary *t)
@@ -63,7 +67,7 @@ static bool is_ours(const struct file_temporary *t, int directory_fd, const char
 	struct stat st;
 
 	return fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		st.st_ino == t->st.st_ino && st.st_dev == t->st.st_dev;
+	       st.st_ino == t->st.st_ino && st.st_dev == t->st.st_dev;
 }
 
 static int link_it(
@@ -90,11 +94,23 @@ int file_temporary_link(
 	return file_error(error);
 }
 
+/* Gives a file without a name one in .tmp+. */
+static int name_it(struct file_backend *fb, struct file_temporary *t)
+{
+	file_unique_name(fb, t->name);
+	if (link_it(fb, t, fb->temporary_fd, t->name) < 0)
+		return file_error(errno);
+	t->is_named = true;
+	return 0;
+}
+
 int file_temporary_rename(
 	struct file_backend *fb, struct file_temporary *t, int directory_fd, const char *name)
 {
-	int error = 0;
+	int error = 0, r = t->is_named ? 0 : name_it(fb, t);
 
+	if (r < 0)
+		return r;
 	if (renameat(fb->temporary_fd, t->name, directory_fd, name) < 0)
 		error = errno;
 	if (error == ENOENT && fb->is_remote && is_ours(t, directory_fd, name))

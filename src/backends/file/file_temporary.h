@@ -8,13 +8,13 @@
 
 struct file_temporary {
 	int fd;
-	bool is_named;              /* in .tmp+ */
+	bool is_named; /* in .tmp+ */
 	char name[FILE_NAME_BYTES];
 	struct stat st;
 };
 
 /* Writes and syncs it. Without a name (O_TMPFILE beside directory_fd) where that works and
- * directory_fd is not -1; it can only be linked then. */
+ * directory_fd is not -1. */
 int file_temporary_make(struct file_backend *fb, int directory_fd, const struct iovec *parts,
 	int n_parts, struct file_temporary *ret);
 
