@@ -1,7 +1,7 @@
 #!/bin/sh
 # Mounts one kind of filesystem below which a private Dovecot is to run, for tests and benchmarks.
 #
-#     dovecot-mounts.sh mount|unmount|remount|kill KIND STORE MNT
+#     dovecot-mounts.sh mount|unmount|remount|kill|count|requests KIND STORE MNT
 #
 # KIND       plain                   MNT is an ordinary directory, nothing is mounted
 #            passthrough             libfuse's example passthrough_ll, as shipped
@@ -10,8 +10,9 @@
 # STORE      a directory of the target's own on local disk: data, state, pid, log
 # MNT        where it is seen
 #
-# `kill` is SIGKILL of the daemon and a lazy unmount: what a crash leaves. Environment: MAILFS and
-# MAILFS_ADMIN (default: from PATH), MAILFS_OPTIONS (default: ack=local), CC.
+# `kill` is SIGKILL of the daemon and a lazy unmount: what a crash leaves. `count` remounts in a
+# slower way that counts requests where there is no other; `requests` prints them as JSON.
+# Environment: MAILFS and MAILFS_ADMIN (default: from PATH), MAILFS_OPTIONS (default: ack=local), CC.
 set -u
 
 : "${MAILFS:=mailfs}" "${MAILFS_ADMIN:=mailfs-admin}" "${MAILFS_OPTIONS:=ack=local}"
@@ -70,6 +71,7 @@ do_mount()
 		build_passthrough "$store/passthrough_ll"
 		options="source=$store/data"
 		[ "$kind" = passthrough ] || options="$options,writeback,cache=always"
+		[ -z "${count-}" ] || options="$options,debug"
 		setsid python3 "$here/dovecot-passthrough.py" "$DOVECOT_MAIL_USER" "$mnt" \
 			"$store/passthrough_ll" "$options" </dev/null >>"$store/log" 2>&1 &
 		;;
@@ -135,6 +137,24 @@ do_kill()
 	umount -l "$mnt"
 }
 
+# {"fuse_requests": {"LOOKUP": n, ...}}: from the debug output of libfuse, or as mailfs tells.
+print_requests()
+{
+	case $kind in
+	passthrough*)
+		sed -n 's/^unique: [0-9]*, opcode: \([A-Z0-9_]*\) .*/\1/p' "$store/log" |
+			awk '{ n[$1]++ }
+				END {
+					printf "{\"fuse_requests\": {"
+					for (o in n) printf "%s\"%s\": %d", c++ ? ", " : "", o, n[o]
+					printf "}, \"commits\": %d}\n", n["FSYNC"] + n["FSYNCDIR"]
+				}'
+		;;
+	mailfs) "$MAILFS_ADMIN" status --json "$mnt" ;;
+	*) echo '{}' ;;
+	esac
+}
+
 here=$(cd "$(dirname "$0")" && pwd)
 if [ $# -ne 4 ]; then
 	sed -n '/^#     dovecot-mounts/,/^set/s/^# \{0,1\}//p' "$0" >&2
@@ -145,6 +165,11 @@ case $1 in
 mount) do_mount ;;
 unmount) do_unmount ;;
 remount) do_unmount && do_mount ;;
+count)
+	count=1
+	do_unmount && do_mount
+	;;
+requests) print_requests ;;
 kill) do_kill ;;
 *)
 	echo "dovecot-mounts: unknown command '$1'" >&2
