@@ -258,6 +258,7 @@ def verify_snapshot(before, after, ignore_flags):
 
 
 def verify_resync(instance, users):
+    """Complaints; and prints, for information, what a resync may say."""
     before = state.users_state(instance, users)
     for user in users:
         run = subprocess.run(
@@ -266,6 +267,9 @@ def verify_resync(instance, users):
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         said = [line for line in run.stdout.splitlines() if not RESYNCING.search(line)]
+        for line in run.stdout.splitlines():
+            if re.search("inconsisten|corrupt", line, re.I):
+                print("note: %s: %s" % (user, line))
         if run.returncode or said:
             return ["%s: force-resync: exit %d: %s" % (user, run.returncode, " / ".join(said))]
     # What was there is as it was. A mail more is right: a crash between the storage of an mdbox and

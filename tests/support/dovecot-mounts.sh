@@ -1,8 +1,9 @@
 #!/bin/sh
 # Mounts one kind of filesystem below which a private Dovecot is to run, for tests and benchmarks.
 #
-#     dovecot-mounts.sh mount|unmount|remount|kill|count|requests KIND STORE MNT
+#     dovecot-mounts.sh COMMAND KIND STORE MNT
 #
+# COMMAND    mount, unmount, remount, kill, evict, count or requests
 # KIND       plain                   MNT is an ordinary directory, nothing is mounted
 #            passthrough             libfuse's example passthrough_ll, as shipped
 #            passthrough-writeback   the same with everything cached and kernel write-back
@@ -10,9 +11,10 @@
 # STORE      a directory of the target's own on local disk: data, state, pid, log
 # MNT        where it is seen
 #
-# `kill` is SIGKILL of the daemon and a lazy unmount: what a crash leaves. `count` remounts in a
-# slower way that counts requests where there is no other; `requests` prints them as JSON.
-# Environment: MAILFS and MAILFS_ADMIN (default: from PATH), MAILFS_OPTIONS (default: ack=local), CC.
+# `kill` is SIGKILL of the daemon and a lazy unmount: what a crash leaves. `evict` drops what is
+# local and also on the backend (mailfs only). `count` remounts in a slower way that counts requests
+# where there is no other; `requests` prints them as JSON. Environment: MAILFS and MAILFS_ADMIN
+# (default: from PATH), MAILFS_OPTIONS (default: ack=local), DOVECOT_MAIL_USER, CC.
 set -u
 
 : "${MAILFS:=mailfs}" "${MAILFS_ADMIN:=mailfs-admin}" "${MAILFS_OPTIONS:=ack=local}"
@@ -83,7 +85,7 @@ do_mount()
 			"$MAILFS_ADMIN" format "file://$store/data" >>"$store/log" 2>&1 || return
 		fi
 		setsid "$MAILFS" "file://$store/data" "$mnt" -f \
-			-o "state=$store/state,$MAILFS_OPTIONS" </dev/null >>"$store/log" 2>&1 &
+			-o "state=$store/state,allow_other,$MAILFS_OPTIONS" </dev/null >>"$store/log" 2>&1 &
 		;;
 	*)
 		echo "dovecot-mounts: unknown kind '$kind'" >&2
@@ -137,6 +139,12 @@ do_kill()
 	umount -l "$mnt"
 }
 
+do_evict()
+{
+	[ "$kind" = mailfs ] || return 0
+	"$MAILFS_ADMIN" flush "$mnt" && "$MAILFS_ADMIN" evict "$mnt"
+}
+
 # {"fuse_requests": {"LOOKUP": n, ...}}: from the debug output of libfuse, or as mailfs tells.
 print_requests()
 {
@@ -165,6 +173,7 @@ case $1 in
 mount) do_mount ;;
 unmount) do_unmount ;;
 remount) do_unmount && do_mount ;;
+evict) do_evict ;;
 count)
 	count=1
 	do_unmount && do_mount

@@ -61,6 +61,7 @@ dovecot_config()
 		return 2
 		;;
 	esac
+	dovecot_uid=$(id -u "$DOVECOT_MAIL_USER") && dovecot_gid=$(id -g "$DOVECOT_MAIL_USER") || return
 	cat >"$dovecot_i/dovecot.conf" <<CONF
 base_dir = $dovecot_i/run
 state_dir = $dovecot_i/state
@@ -84,7 +85,7 @@ passdb {
 }
 userdb {
   driver = static
-  args = uid=$(id -u "$DOVECOT_MAIL_USER") gid=$(id -g "$DOVECOT_MAIL_USER") home=$dovecot_root/%u allow_all_users=yes
+  args = uid=$dovecot_uid gid=$dovecot_gid home=$dovecot_root/%u allow_all_users=yes
 }
 
 service imap-login {
