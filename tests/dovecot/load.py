@@ -340,7 +340,11 @@ def main():
         if name == "deliver-load":
             command.add_argument("--series", required=True, help="never used before on this root")
     arguments = parser.parse_args()
-    return arguments.run(arguments)
+    try:
+        return arguments.run(arguments)
+    except FAILURES as error:
+        print("%s: %s" % (arguments.command, error))
+        return 1
 
 
 if __name__ == "__main__":
