@@ -130,5 +130,11 @@ class Base:
         with self.imap(user) as imap:
             same(imap.select(mailbox)["exists"], len(ids), "%s/%s: EXISTS" % (user, mailbox))
             found = self.contents(imap) if ids else {}
-        same([found[uid] for uid in sorted(found)], list(ids), "%s/%s" % (user, mailbox))
+        got = [found[uid] for uid in sorted(found)]
+        check(
+            got == list(ids), "%s/%s: missing %r, unexpected %r, first out of order %r",
+            user, mailbox, sorted(set(ids) - set(got)), sorted(set(got) - set(ids)),
+            next(((uid, found[uid], mail) for uid, mail in zip(sorted(found), ids)
+                  if found[uid] != mail), None),
+        )
         return sorted(found)

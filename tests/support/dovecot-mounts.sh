@@ -47,6 +47,12 @@ build_passthrough()
 	rm -rf "$directory"
 }
 
+# Also true when its daemon is dead, where mountpoint(1) sees nothing.
+mounted()
+{
+	awk -v mnt="$mnt" '$2 == mnt { found = 1 } END { exit !found }' /proc/self/mounts
+}
+
 wait_mounted()
 {
 	n=0
@@ -122,7 +128,13 @@ running()
 do_unmount()
 {
 	[ "$kind" = plain ] && return 0
-	if mountpoint -q "$mnt"; then
+	if mounted && ! running "$(cat "$store/pid" 2>/dev/null)"; then
+		echo "dovecot-mounts: the daemon of $mnt has died:" >&2
+		tail -n 20 "$store/log" >&2
+		umount -l "$mnt"
+		return 1
+	fi
+	if mounted; then
 		umount "$mnt" || return
 	fi
 	wait_gone
@@ -168,7 +180,9 @@ if [ $# -ne 4 ]; then
 	sed -n '/^#     dovecot-mounts/,/^set/s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 fi
-kind=$2 store=$3 mnt=$4
+kind=$2 store=$3
+# As /proc/mounts has it; of a dead mount only the directory above can be asked.
+mnt=$(cd "$(dirname "$4")" && pwd)/$(basename "$4") || exit 2
 case $1 in
 mount) do_mount ;;
 unmount) do_unmount ;;
