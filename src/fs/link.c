@@ -80,7 +80,7 @@ static void link_done(void *arg, const struct fs_reply *reply)
 	struct fs_reply full = {.error = reply->error, .attributes = &op->attributes};
 
 	if (reply->error < 0)
-		fs_drop_reference(op->fs, op->attributes.ino);
+		fs_forget(op->fs, op->attributes.ino, 1); /* it may be an orphan by now */
 	op->done(op->arg, &full);
 	free(op);
 }
