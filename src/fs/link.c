@@ -12,7 +12,8 @@ static int add_traits(struct transaction *t, struct inode *inode, const struct f
 {
 	struct file_traits traits = *added;
 
-	traits.sync_deferred = traits.sync_deferred && inode->sync_deferred;
+	if (inode->deferral == 0)
+		traits.deferral = NULL;
 	if (inode->file_class != FILE_CLASS_ORDINARY && inode->file_class != FILE_CLASS_TEMPORARY)
 		traits.class = inode->file_class;
 	return fs_apply_traits(t, inode, &traits);
