@@ -297,6 +297,26 @@ static int check_arguments(const struct renaming *n)
 	return r;
 }
 
+static int rename_until_settled(struct renaming *n)
+{
+	int r;
+
+	do
+		r = rename_once(n);
+	while (r == -EAGAIN);
+	return r;
+}
+
+static int rename_between(struct renaming *n)
+{
+	int r;
+
+	lock_acquire(&n->fs->tree_lock);
+	r = rename_until_settled(n);
+	lock_release(&n->fs->tree_lock);
+	return r;
+}
+
 void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,
 	const char *new_name, unsigned int flags, fs_done_fn *done, void *arg)
 {
@@ -306,18 +326,10 @@ void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_pa
 		.names = {name, new_name},
 		.flags = flags,
 	};
-	bool moves_between = parent != new_parent;
 	int r = check_arguments(&n);
 
-	if (r == 0) {
-		if (moves_between)
-			lock_acquire(&fs->tree_lock);
-		do
-			r = rename_once(&n);
-		while (r == -EAGAIN);
-		if (moves_between)
-			lock_release(&fs->tree_lock);
-	}
+	if (r == 0)
+		r = parent == new_parent ? rename_until_settled(&n) : rename_between(&n);
 	if (r == 0 && n.ended != 0)
 		fs_end_if_unused(fs, n.ended);
 	if (r == 0 && n.publishes)
