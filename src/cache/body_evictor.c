@@ -227,17 +227,18 @@ static int find_oldest(struct node *node, uint64_t *ret_ino)
 
 int body_evictor_shrink(struct body_evictor *e, uint64_t keep_bytes, uint64_t *ret_evicted_bytes)
 {
-	uint64_t before = atomic_load(&e->local_bytes), now, ino = 0, last = 0;
+	uint64_t before = atomic_load(&e->local_bytes), now, ino = 0, last = 0, last_bytes = 0;
 	struct inode_lock_set locks;
 	int r = 0;
 
 	while (r == 0 && (now = atomic_load(&e->local_bytes)) > keep_bytes) {
 		r = find_oldest(e->node, &ino);
-		if (r == 0 && ino == last)
+		if (r == 0 && ino == last && now >= last_bytes)
 			r = -EIO; /* it cannot be dropped: no use in trying for ever */
 		if (r < 0)
 			break;
 		last = ino;
+		last_bytes = now;
 		inode_locks_write(e->node->locks, &ino, 1, &locks);
 		r = drop_locked(e->node, ino);
 		inode_locks_release(&locks);
