@@ -13,7 +13,11 @@
 #include "util/lock.h"
 #include "util/log.h"
 
-#define MAX_IN_FLIGHT 8
+#define MAX_IN_FLIGHT 32
+
+/* Not started singly, so that one commit makes the pending records of many durable. */
+#define WAVE (MAX_IN_FLIGHT / 2)
+#define BETWEEN_WAVES_MS 100
 #define FIRST_PAUSE_MS 500
 #define LONGEST_PAUSE_MS 30000
 
@@ -36,6 +40,7 @@ struct body_uploader {
 	unsigned int in_flight;  /* protected by lock */
 	unsigned int flushing;   /* callers that wait; protected by lock */
 	bool stopping;           /* protected by lock */
+	uint64_t next_wave_ms;   /* protected by lock */
 	uint64_t pause_until_ms; /* after a failure; protected by lock */
 	uint64_t pause_ms;       /* protected by lock */
 	int last_error;          /* of the last put; protected by lock */
@@ -174,7 +179,8 @@ static unsigned int take_due_locked(struct body_uploader *u, struct queued *ret[
 	uint64_t now_ms = clock_monotonic_ms();
 	unsigned int n = 0;
 
-	if (now_ms < u->pause_until_ms)
+	if (now_ms < u->pause_until_ms || u->in_flight > MAX_IN_FLIGHT - WAVE ||
+		(now_ms < u->next_wave_ms && u->flushing == 0))
 		return 0;
 	while (u->in_flight < MAX_IN_FLIGHT && !list_is_empty(&u->queue)) {
 		struct queued *q = LIST_ENTRY(u->queue.next, struct queued, node);
@@ -185,6 +191,8 @@ static unsigned int take_due_locked(struct body_uploader *u, struct queued *ret[
 		u->in_flight++;
 		ret[n++] = q;
 	}
+	if (n > 0)
+		u->next_wave_ms = now_ms + BETWEEN_WAVES_MS;
 	return n;
 }
 
@@ -219,9 +227,11 @@ static uint64_t next_due_locked(struct body_uploader *u) REQUIRES(u->lock)
 {
 	uint64_t due_ms;
 
-	if (list_is_empty(&u->queue) || u->in_flight == MAX_IN_FLIGHT)
+	if (list_is_empty(&u->queue) || u->in_flight > MAX_IN_FLIGHT - WAVE)
 		return UINT64_MAX / 2;
 	due_ms = LIST_ENTRY(u->queue.next, struct queued, node)->due_ms;
+	if (due_ms < u->next_wave_ms)
+		due_ms = u->next_wave_ms;
 	if (u->flushing > 0)
 		due_ms = 0;
 	return due_ms > u->pause_until_ms ? due_ms : u->pause_until_ms;

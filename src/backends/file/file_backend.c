@@ -213,6 +213,7 @@ static void file_free(struct backend *b)
 
 	executor_free(fb->blocking.executor);
 	file_directories_free(fb->directories);
+	file_group_sync_done(&fb->syncs);
 	if (fb->temporary_fd >= 0)
 		close(fb->temporary_fd);
 	if (fb->root_fd >= 0)
@@ -259,7 +260,9 @@ static int start(struct file_backend *fb, const char *path, char **ret_message)
 	if (r < 0)
 		return r;
 	fb->is_remote = is_network(fb->root_fd);
-	r = file_directories_new(fb->root_fd, &fb->directories);
+	fb->syncs.root_fd = fb->root_fd;
+	fb->syncs.each_by_itself = fb->is_remote;
+	r = file_directories_new(fb->root_fd, &fb->syncs, &fb->directories);
 	if (r == 0)
 		r = executor_new("file", FILE_BACKEND_THREADS, &fb->blocking.executor);
 	if (r < 0)
@@ -281,6 +284,7 @@ int file_backend_open(const char *path, struct backend **ret, char **ret_message
 	fb->blocking.base.ops = &file_ops;
 	fb->blocking.work = &file_work;
 	fb->root_fd = fb->temporary_fd = -1;
+	file_group_sync_init(&fb->syncs, -1, true);
 	for (int i = 0; i < 8; i++)
 		snprintf(fb->token + 2 * i, 3, "%02x", uuid.bytes[i]);
 	r = start(fb, path, ret_message);

@@ -33,6 +33,7 @@ struct file_directory {
 };
 
 struct file_directories {
+	struct file_group_sync *syncs;
 	int root_fd;
 	struct lock lock; /* of all below; no other lock and no system call inside */
 	struct list_node buckets[N_BUCKETS];
@@ -42,7 +43,8 @@ struct file_directories {
 	size_t n_durable;
 };
 
-int file_directories_new(int root_fd, struct file_directories **ret)
+int file_directories_new(
+	int root_fd, struct file_group_sync *syncs, struct file_directories **ret)
 {
 	struct file_directories *ds = calloc(1, sizeof(*ds));
 
@@ -54,6 +56,7 @@ int file_directories_new(int root_fd, struct file_directories **ret)
 		return -ENOMEM;
 	}
 	ds->root_fd = root_fd;
+	ds->syncs = syncs;
 	lock_init(&ds->lock);
 	list_init(&ds->unused);
 	for (size_t i = 0; i < N_BUCKETS; i++)
@@ -298,7 +301,7 @@ int file_directory_fd(const struct file_directory *d)
 /* After an error the kernel may report success the next time: the descriptor is used no more. */
 static void sync_batch(struct file_directory *d, struct list_node *batch)
 {
-	int error = fsync(d->fd) < 0 ? -errno : 0;
+	int error = file_group_sync(d->all->syncs, d->fd);
 	struct list_node *node;
 
 	if (error < 0)

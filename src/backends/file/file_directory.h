@@ -14,6 +14,7 @@
 #define FILE_DIRECTORY_MAX_OPEN 256
 
 struct file_directories;
+struct file_group_sync;
 struct file_directory;
 
 /* Somebody who waits for an fsync of a directory. */
@@ -23,8 +24,9 @@ struct file_sync {
 	struct list_node node; /* file_directory.c's */
 };
 
-/* root_fd stays the caller's. */
-int file_directories_new(int root_fd, struct file_directories **ret);
+/* root_fd and syncs stay the caller's. */
+int file_directories_new(
+	int root_fd, struct file_group_sync *syncs, struct file_directories **ret);
 
 /* All directories must be closed. NULL is allowed. */
 void file_directories_free(struct file_directories *ds);

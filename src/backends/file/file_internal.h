@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 #include "backends/blocking.h"
+#include "backends/file/file_group_sync.h"
 
 #define FILE_MODE 0600
 #define FILE_DIRECTORY_MODE 0700
@@ -23,6 +24,7 @@ struct file_backend {
 	char token[17];                    /* makes temporary names this process's own */
 	atomic_uint_least64_t last_number; /* makes them different from each other */
 	struct file_directories *directories;
+	struct file_group_sync syncs;
 };
 
 /* The last part of a key. */

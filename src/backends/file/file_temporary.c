@@ -53,7 +53,9 @@ int file_temporary_make(struct file_backend *fb, int directory_fd, const struct 
 	r = file_io_write_all(t.fd, parts, n_parts);
 	if (r < 0)
 		r = file_error(-r);
-	else if (fsync(t.fd) < 0 || fstat(t.fd, &t.st) < 0)
+	else if ((r = file_group_sync(&fb->syncs, t.fd)) < 0)
+		r = file_error(-r);
+	else if (fstat(t.fd, &t.st) < 0)
 		r = file_error(errno);
 	if (r < 0)
 		file_temporary_done(fb, &t);
