@@ -285,6 +285,26 @@ static int rename_once(struct renaming *n)
 	return r;
 }
 
+static int rename_until_stable(struct renaming *n)
+{
+	int r;
+
+	do
+		r = rename_once(n);
+	while (r == -EAGAIN);
+	return r;
+}
+
+static int rename_between(struct renaming *n)
+{
+	int r;
+
+	lock_acquire(&n->fs->tree_lock);
+	r = rename_until_stable(n);
+	lock_release(&n->fs->tree_lock);
+	return r;
+}
+
 static int check_arguments(const struct renaming *n)
 {
 	int r = fs_check_name(n->names[0]);
@@ -308,18 +328,10 @@ void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_pa
 		.names = {name, new_name},
 		.flags = flags,
 	};
-	bool moves_between = parent != new_parent;
 	int r = check_arguments(&n);
 
-	if (r == 0) {
-		if (moves_between)
-			lock_acquire(&fs->tree_lock);
-		do
-			r = rename_once(&n);
-		while (r == -EAGAIN);
-		if (moves_between)
-			lock_release(&fs->tree_lock);
-	}
+	if (r == 0)
+		r = parent == new_parent ? rename_until_stable(&n) : rename_between(&n);
 	if (r == 0 && n.ended != 0)
 		fs_end_if_unused(fs, n.ended);
 	if (r == 0 && n.publishes)
