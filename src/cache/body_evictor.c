@@ -202,8 +202,8 @@ static int drop_locked(struct node *node, uint64_t ino)
 	return r;
 }
 
-/* The least recently used body; -ENOENT when nothing is local. */
-static int find_oldest(struct node *node, uint64_t *ret_ino)
+/* The least recently used body, and when that was; -ENOENT when nothing is local. */
+static int find_oldest(struct node *node, uint64_t *ret_used_ms, uint64_t *ret_ino)
 {
 	struct key from = key_node(KEY_NODE_LRU), to = key_node_end(KEY_NODE_LRU);
 	struct store_iterator *it = store_iterator_new(node->store, STORE_META, &from, &to);
@@ -217,7 +217,7 @@ static int find_oldest(struct node *node, uint64_t *ret_ino)
 		const uint8_t *tail = key_node_tail(key, key_bytes, &tail_bytes);
 		struct decoder d = decoder_over(tail, tail_bytes);
 
-		(void)decode_u64(&d);
+		*ret_used_ms = decode_u64(&d);
 		*ret_ino = decode_u64(&d);
 		r = decoder_ok(&d) ? 0 : -EBADMSG;
 	}
@@ -227,18 +227,19 @@ static int find_oldest(struct node *node, uint64_t *ret_ino)
 
 int body_evictor_shrink(struct body_evictor *e, uint64_t keep_bytes, uint64_t *ret_evicted_bytes)
 {
-	uint64_t before = atomic_load(&e->local_bytes), now, ino = 0, last = 0, last_bytes = 0;
+	uint64_t before = atomic_load(&e->local_bytes), now;
+	uint64_t ino = 0, last = 0, used_ms = 0, last_used_ms = 0;
 	struct inode_lock_set locks;
 	int r = 0;
 
 	while (r == 0 && (now = atomic_load(&e->local_bytes)) > keep_bytes) {
-		r = find_oldest(e->node, &ino);
-		if (r == 0 && ino == last && now >= last_bytes)
+		r = find_oldest(e->node, &used_ms, &ino);
+		if (r == 0 && ino == last && used_ms == last_used_ms)
 			r = -EIO; /* it cannot be dropped: no use in trying for ever */
 		if (r < 0)
 			break;
 		last = ino;
-		last_bytes = now;
+		last_used_ms = used_ms;
 		inode_locks_write(e->node->locks, &ino, 1, &locks);
 		r = drop_locked(e->node, ino);
 		inode_locks_release(&locks);

@@ -34,6 +34,7 @@ struct body_fetcher {
 	struct lock lock;
 	struct lock_condition ended;
 	struct list_node running;        /* of struct fetch; protected by lock */
+	unsigned int n_unfinished;       /* these, and those that answer; protected by lock */
 	uint64_t objects, objects_bytes; /* protected by lock */
 };
 
@@ -172,8 +173,9 @@ static void fetch_done(struct backend_result *result, void *arg)
 		w->done(w->arg, r);
 		free(w);
 	}
-	lock_acquire(&f->lock);
 	free(fetch);
+	lock_acquire(&f->lock);
+	f->n_unfinished--;
 	lock_condition_broadcast(&f->ended);
 	lock_release(&f->lock);
 }
@@ -219,6 +221,7 @@ void body_fetcher_fetch(struct body_fetcher *f, uint64_t ino, const struct exten
 		*fresh = (struct fetch){.fetcher = f, .ino = ino, .object = extent->object};
 		list_init(&fresh->waiters);
 		list_append(&f->running, &fresh->node);
+		f->n_unfinished++;
 		fetch = fresh;
 	}
 	list_append(&fetch->waiters, &w->node);
@@ -242,7 +245,7 @@ void body_fetcher_drain(struct body_fetcher *f)
 	if (f == NULL)
 		return;
 	lock_acquire(&f->lock);
-	while (!list_is_empty(&f->running))
+	while (f->n_unfinished > 0)
 		lock_condition_wait(&f->ended, &f->lock);
 	lock_release(&f->lock);
 }

@@ -131,15 +131,27 @@ static bool cut_one(struct transaction *t, uint64_t ino, const struct extent *x,
 	return keeps_left || keeps_right;
 }
 
-/* Whether any extent of the list but those inside [from, end) uses the object. */
-static bool is_used(const struct extent_list *list, const struct uuid *object, uint64_t from_bytes,
-	uint64_t end_bytes)
+static bool is_inside(const struct extent *x, uint64_t from_bytes, uint64_t end_bytes)
 {
-	for (size_t i = 0; i < list->n; i++) {
-		const struct extent *x = &list->extents[i];
-		bool inside = x->offset_bytes >= from_bytes && extent_end(x) <= end_bytes;
+	return x->offset_bytes >= from_bytes && extent_end(x) <= end_bytes;
+}
 
-		if (!inside && memcmp(&x->object, object, sizeof(*object)) == 0)
+/* Whether any extent but those inside [from, end) uses the object of the i-th. Looks only as far
+ * as an object reaches, so that cutting a long body is not quadratic. */
+static bool is_used(
+	const struct extent_list *list, size_t i, uint64_t from_bytes, uint64_t end_bytes)
+{
+	const struct extent *cut = &list->extents[i], *x;
+	size_t first = i;
+
+	while (first > 0 && cut->offset_bytes - list->extents[first - 1].offset_bytes <
+				    BODY_MAP_OBJECT_MAX_BYTES)
+		first--;
+	for (x = &list->extents[first]; x < &list->extents[list->n]; x++) {
+		if (x > cut && x->offset_bytes - cut->offset_bytes >= BODY_MAP_OBJECT_MAX_BYTES)
+			break;
+		if (!is_inside(x, from_bytes, end_bytes) &&
+			memcmp(&x->object, &cut->object, sizeof(x->object)) == 0)
 			return true;
 	}
 	return false;
@@ -168,7 +180,7 @@ int body_map_cut_extents(
 		if (extent_end(x) <= from_bytes || x->offset_bytes >= end_bytes)
 			continue;
 		if (!cut_one(t, ino, x, from_bytes, end_bytes) &&
-			!is_used(&list, &x->object, from_bytes, end_bytes))
+			!is_used(&list, i, from_bytes, end_bytes))
 			transaction_put_garbage(t, key_ino_account(ino), &x->object);
 	}
 	extent_list_done(&list);

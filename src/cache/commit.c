@@ -55,13 +55,16 @@ uint64_t commit_note_change(struct commit *c)
 static int sync_store(struct commit *c)
 {
 	uint64_t covers = atomic_load(&c->last_lsn);
+	uint64_t seen = atomic_load(&c->synced_lsn);
 	int r = store_sync(c->store);
 
 	atomic_fetch_add(&c->syncs, 1);
-	if (r == 0)
-		atomic_store(&c->synced_lsn, covers);
-	else
+	if (r < 0)
 		log_error("a commit failed: until mailfs is restarted every fsync will fail");
+	/* commit_now() may have come between with a newer one. */
+	while (r == 0 && seen < covers &&
+		!atomic_compare_exchange_weak(&c->synced_lsn, &seen, covers))
+		;
 	return r;
 }
 
@@ -143,38 +146,29 @@ void commit_wait(struct commit *c, uint64_t lsn, commit_done_fn *done, void *arg
 		lead(c);
 }
 
-struct now_wait {
-	struct lock lock;
-	struct lock_condition condition;
-	bool done;
-	int error;
-};
-
-static void now_done(void *arg, int error)
-{
-	struct now_wait *now = arg;
-
-	lock_acquire(&now->lock);
-	now->done = true;
-	now->error = error;
-	lock_condition_signal(&now->condition);
-	lock_release(&now->lock);
-}
-
+/* On its own, beside the group: a background thread that led would serve the waiters that keep
+ * coming, for as long as they come, and never do its own work. */
 int commit_now(struct commit *c)
 {
-	struct now_wait now = {0};
+	int r;
 
-	lock_init(&now.lock);
-	lock_condition_init(&now.condition);
-	commit_wait(c, atomic_load(&c->last_lsn), now_done, &now);
-	lock_acquire(&now.lock);
-	while (!now.done)
-		lock_condition_wait(&now.condition, &now.lock);
-	lock_release(&now.lock);
-	lock_condition_done(&now.condition);
-	lock_done(&now.lock);
-	return now.error;
+	atomic_fetch_add(&c->waits, 1);
+	lock_acquire(&c->lock);
+	r = c->error;
+	lock_release(&c->lock);
+	if (r < 0)
+		return r;
+	if (atomic_load(&c->last_lsn) <= atomic_load(&c->synced_lsn)) {
+		atomic_fetch_add(&c->covered, 1);
+		return 0;
+	}
+	r = sync_store(c);
+	if (r < 0) {
+		lock_acquire(&c->lock);
+		c->error = r;
+		lock_release(&c->lock);
+	}
+	return r;
 }
 
 void commit_get_figures(struct commit *c, struct commit_figures *ret)

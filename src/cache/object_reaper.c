@@ -23,6 +23,7 @@ struct object_reaper {
 	struct lock_condition changed;
 	bool work;     /* there may be records; protected by lock */
 	bool busy;     /* the thread is at it; protected by lock */
+	bool hurry;    /* somebody waits: the pause ends now; protected by lock */
 	bool stopping; /* protected by lock */
 	int last_error; /* protected by lock */
 	_Atomic uint64_t removed;
@@ -169,12 +170,13 @@ static bool wait_for_work(struct object_reaper *reaper, uint64_t pause_ms)
 	reaper->busy = false;
 	lock_condition_broadcast(&reaper->changed);
 	if (pause_ms > 0) {
-		while (!reaper->stopping && clock_monotonic_ms() < until_ms)
+		while (!reaper->stopping && !reaper->hurry &&
+			clock_monotonic_ms() < until_ms)
 			(void)lock_condition_wait_until(&reaper->changed, &reaper->lock, until_ms);
 	}
 	while (!reaper->stopping && !reaper->work)
 		lock_condition_wait(&reaper->changed, &reaper->lock);
-	reaper->work = false;
+	reaper->work = reaper->hurry = false;
 	reaper->busy = true;
 	goes_on = !reaper->stopping;
 	lock_release(&reaper->lock);
@@ -230,6 +232,8 @@ int object_reaper_flush(struct object_reaper *reaper, uint64_t deadline_ms)
 	int r = 0;
 
 	lock_acquire(&reaper->lock);
+	reaper->hurry = reaper->work;
+	lock_condition_broadcast(&reaper->changed);
 	while ((reaper->work || reaper->busy) && r == 0)
 		r = lock_condition_wait_until(&reaper->changed, &reaper->lock, deadline_ms);
 	if (r < 0 && reaper->last_error < 0)

@@ -68,13 +68,13 @@ size_t record_encode_inode(const struct inode *inode, uint8_t data[RECORD_INODE_
 	encode_time(&e, &inode->btime);
 	encode_u8(&e, inode->flags);
 	encode_u8(&e, inode->file_class);
-	encode_u8(&e, inode->sync_deferred);
+	encode_u8(&e, inode->deferral);
 	encode_u8(&e, inode->block_shift);
 	encode_u8(&e, inode->directory_kind);
 	encode_u8(&e, inode->depth);
 	encode_u64(&e, inode->blocks);
+	encode_u64(&e, inode->parent);
 	if (inode_is_directory(inode)) {
-		encode_u64(&e, inode->parent);
 		encode_u64(&e, inode->entries);
 		encode_u64(&e, inode->next_cookie);
 	}
@@ -99,13 +99,13 @@ int record_decode_inode(uint64_t ino, const void *data, size_t size_bytes, struc
 	decode_time(&d, &inode.btime);
 	inode.flags = decode_u8(&d);
 	inode.file_class = decode_u8(&d);
-	inode.sync_deferred = decode_u8(&d) != 0;
+	inode.deferral = decode_u8(&d);
 	inode.block_shift = decode_u8(&d);
 	inode.directory_kind = decode_u8(&d);
 	inode.depth = decode_u8(&d);
 	inode.blocks = decode_u64(&d);
+	inode.parent = decode_u64(&d);
 	if (inode_is_directory(&inode)) {
-		inode.parent = decode_u64(&d);
 		inode.entries = decode_u64(&d);
 		inode.next_cookie = decode_u64(&d);
 	}

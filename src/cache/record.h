@@ -25,7 +25,7 @@ enum inode_flag {
 
 struct inode {
 	uint64_t ino;    /* from the key */
-	uint64_t parent; /* directories: where ".." leads */
+	uint64_t parent; /* directories: where ".." leads; files: where the last name was given */
 	uint32_t mode, nlink, uid, gid, rdev;
 	uint64_t size_bytes;
 	uint64_t blocks;      /* files: data blocks that exist, here or on the backend */
@@ -37,7 +37,7 @@ struct inode {
 	uint8_t directory_kind; /* directories: enum directory_kind */
 	uint8_t depth;          /* directories of the root account: components below the root */
 	uint8_t flags;          /* enum inode_flag */
-	bool sync_deferred;     /* files: struct file_traits */
+	uint8_t deferral;       /* files: number of a struct file_class_deferral, or 0 */
 
 	/* In memory only. */
 	uint64_t changed_lsn;     /* commit.h: what a sync of it must cover */

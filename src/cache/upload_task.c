@@ -127,6 +127,24 @@ static int read_run(struct node *node, const struct inode *inode, struct upload_
 	return r == -EINPROGRESS ? -EIO : r; /* every block of a run is local */
 }
 
+/* An upload whose end could not be recorded (the store failed) begins anew. A body is in the queue
+ * once, so nobody else is at it. */
+static int restart(struct node *node, uint64_t ino, struct upload *u)
+{
+	struct key pending = key_node_uuid(KEY_NODE_PENDING, &u->object);
+	struct transaction t;
+	int r = transaction_begin(node, &t);
+
+	if (r < 0)
+		return r;
+	upload_add_range(u, u->uploading.first, u->uploading.end);
+	u->running = false;
+	body_map_put_upload(&t, ino, u);
+	transaction_delete(&t, STORE_META, &pending);
+	transaction_put_garbage(&t, key_ino_account(ino), &u->object);
+	return transaction_commit(&t);
+}
+
 /* Notes the run as uploading and the object as pending. */
 static int note_start(struct node *node, struct upload_task *task, struct upload *u)
 {
@@ -137,7 +155,9 @@ static int note_start(struct node *node, struct upload_task *task, struct upload
 
 	if (r < 0)
 		return r;
-	upload_remove_range(u, task->blocks.first, task->blocks.end);
+	/* What lies before the run has no local blocks. It must go as well: else every run left a
+	 * range before it, and the joining of too many would make this run dirty for ever. */
+	upload_remove_range(u, 0, task->blocks.end);
 	u->running = true;
 	u->uploading = task->blocks;
 	u->object = task->extent.object;
@@ -168,10 +188,13 @@ static int prepare_locked(struct node *node, struct upload_task *task, bool *ret
 
 	if (r == 0)
 		r = body_map_load_upload(node, task->ino, &u, &exists);
-	*ret_nothing = r == -ENOENT || (r == 0 && (!exists || u.running));
+	*ret_nothing = r == -ENOENT || (r == 0 && !exists);
 	if (r < 0 || *ret_nothing)
 		return r == -ENOENT ? 0 : r;
-	r = choose_run(node, &inode, &u, &task->blocks);
+	if (u.running)
+		r = restart(node, task->ino, &u);
+	if (r == 0)
+		r = choose_run(node, &inode, &u, &task->blocks);
 	if (r == 0 && task->blocks.end == 0) {
 		*ret_nothing = true;
 		return note_clean(node, task->ino);

@@ -52,10 +52,10 @@ static void init_inode(const struct fs *fs, const struct creation *c, const stru
 		if (S_ISDIR(c->mode))
 			inode->mode |= S_ISGID;
 	}
+	inode->parent = parent->ino;
 	if (!S_ISDIR(c->mode))
 		return;
 	inode->nlink = 2;
-	inode->parent = parent->ino;
 	inode->next_cookie = FS_FIRST_COOKIE;
 	inode->depth = (uint8_t)(parent->depth < UINT8_MAX ? parent->depth + 1 : UINT8_MAX);
 	inode->directory_kind = DIRECTORY_ORDINARY;
@@ -64,31 +64,13 @@ static void init_inode(const struct fs *fs, const struct creation *c, const stru
 			(uint8_t)file_class_directory(parent->directory_kind, c->name);
 }
 
-/* A deferral that needs a neighbour holds only while that is there. */
-static int check_neighbour(
-	struct fs *fs, const struct inode *parent, const struct file_traits *traits, bool *ret)
-{
-	struct entry entry;
-	int r;
-
-	*ret = true;
-	if (traits->deferral == NULL || traits->deferral->beside == NULL)
-		return 0;
-	r = entry_find(fs, parent->ino, traits->deferral->beside, &entry);
-	*ret = r == 0;
-	return r == -ENOENT ? 0 : r;
-}
-
-static int set_traits(struct fs *fs, struct transaction *t, const struct creation *c,
-	const struct inode *parent, struct inode *inode)
+static int set_traits(struct transaction *t, const struct creation *c, const struct inode *parent,
+	struct inode *inode)
 {
 	struct file_traits traits = file_class_file(parent->directory_kind, c->name);
-	bool holds;
-	int r = check_neighbour(fs, parent, &traits, &holds);
 
 	inode->block_shift = traits.block_shift;
-	traits.sync_deferred = traits.sync_deferred && holds;
-	return r < 0 ? r : fs_apply_traits(t, inode, &traits);
+	return fs_apply_traits(t, inode, &traits);
 }
 
 static int put_all(struct fs *fs, const struct creation *c, struct inode *parent,
@@ -101,7 +83,7 @@ static int put_all(struct fs *fs, const struct creation *c, struct inode *parent
 	if (r < 0)
 		return r;
 	if (S_ISREG(inode->mode))
-		r = set_traits(fs, &t, c, parent, inode);
+		r = set_traits(&t, c, parent, inode);
 	if (c->target != NULL) {
 		inode->size_bytes = strlen(c->target);
 		transaction_put(&t, STORE_META, &target, c->target, inode->size_bytes);

@@ -332,18 +332,18 @@ static const struct deferral_row deferrals[] = {
 	 * what is left after a crash is deleted unread after 36 hours. The mail begins to exist by
 	 * the rename or link into new/ or cur/, and that commits by itself (publishes).
 	 */
-	{{"maildir-tmp", NULL}, defer_maildir_tmp},
+	{{1, "maildir-tmp", NULL}, defer_maildir_tmp},
 	/*
 	 * dbox's temporary file. Dovecot deletes leftovers unread. After the rename to u.N it syncs
 	 * dovecot.index.log, without which no session sees u.N, and the directory; a move to alt
 	 * storage syncs the directory before it deletes the original.
 	 */
-	{{"dbox-temp", NULL}, defer_dbox_temp},
+	{{2, "dbox-temp", NULL}, defer_dbox_temp},
 	/*
 	 * The same for an attachment kept apart: linked to its final name before the mail that
 	 * refers to it is synced.
 	 */
-	{{"attachment-temp", NULL}, defer_attachment_temp},
+	{{3, "attachment-temp", NULL}, defer_attachment_temp},
 	/*
 	 * Mails appended to mdbox storage. Nobody finds them before the map index says where they
 	 * are, and the mailbox's index which of them are its own; Dovecot syncs those two
@@ -351,15 +351,24 @@ static const struct deferral_row deferrals[] = {
 	 * storage of a volume elsewhere, the sync that follows never comes here while the original
 	 * is deleted.
 	 */
-	{{"mdbox-mails", "dovecot.map.index.log"}, defer_mdbox_mails},
+	{{4, "mdbox-mails", "dovecot.map.index.log"}, defer_mdbox_mails},
 	/*
 	 * mdbox's map index. A delivery syncs the mailbox's dovecot.index.log after it; a COPY
 	 * syncs the map last, then the mailbox's directory, which pays what is owed. A purge
 	 * answers to nobody, and the ordered log keeps the old m.N until the map points to the new
 	 * one.
 	 */
-	{{"mdbox-map-log", NULL}, defer_mdbox_map_log},
+	{{5, "mdbox-map-log", NULL}, defer_mdbox_map_log},
 };
+
+const struct file_class_deferral *file_class_deferral_row(uint8_t number)
+{
+	for (size_t i = 0; i < N_ELEMENTS(deferrals); i++) {
+		if (deferrals[i].row.number == number)
+			return &deferrals[i].row;
+	}
+	return NULL;
+}
 
 static const struct file_class_deferral *find_deferral(enum directory_kind parent, const char *name)
 {

@@ -51,6 +51,7 @@ enum directory_kind {
  * dovecot.index.log, and then only an unchanged directory.)
  */
 struct file_class_deferral {
+	uint8_t number;     /* stored in inode records: for ever, never 0, never used again */
 	const char *id;     /* names the row in documents and crash tests */
 	const char *beside; /* defer only while this name is in the same directory (the caller
 				looks when the sync comes); NULL: always */
@@ -100,6 +101,9 @@ struct file_traits file_class_file(enum directory_kind parent, const char *name)
 /* Folds the two over a path below an account: "Maildir/new/x". For tests, tools and documents. A
  * path without a file name, or with a name longer than 255 bytes, is ordinary. */
 struct file_traits file_class_path(const char *path);
+
+/* The row of this number, static; NULL for 0 and for numbers of rows that are no more. */
+const struct file_class_deferral *file_class_deferral_row(uint8_t number);
 
 /* Whether renaming a file from one name to the other must commit: a mail begins to exist, as
  * opposed to a flag change in cur/ and the move from new/ to cur/, where it existed before. (A link

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "cache/file_data.h"
 #include "cache/inode_remove.h"
+#include "fs/entry.h"
 #include "fs/fs_private.h"
 #include "util/map64.h"
 
@@ -70,7 +71,7 @@ int fs_apply_traits(struct transaction *t, struct inode *file, const struct file
 	if (!S_ISREG(file->mode))
 		return 0;
 	file->file_class = (uint8_t)traits->class;
-	file->sync_deferred = traits->sync_deferred;
+	file->deferral = traits->deferral != NULL ? traits->deferral->number : 0;
 	if (!file_class_is_body(traits->class, file->size_bytes))
 		return 0;
 	if (file->size_bytes == 0) {
@@ -163,6 +164,25 @@ static void owe(struct fs *fs, const struct inode *inode)
 	atomic_fetch_add(&fs->node->syncs_elided, 1);
 }
 
+/* Whether the row still holds: its neighbour is looked for now, not when the file was made. */
+static bool may_defer(struct fs *fs, const struct inode *inode)
+{
+	const struct file_class_deferral *row;
+	struct inode_lock_set locks;
+	struct entry neighbour;
+	int r = 0;
+
+	if (fs->node->strict_sync || !S_ISREG(inode->mode) || inode->deferral == 0)
+		return false;
+	row = file_class_deferral_row(inode->deferral);
+	if (row != NULL && row->beside != NULL) {
+		inode_locks_read(fs->node->locks, inode->parent, &locks);
+		r = entry_find(fs, inode->parent, row->beside, &neighbour);
+		inode_locks_release(&locks);
+	}
+	return row != NULL && r == 0;
+}
+
 void fs_fsync(struct fs *fs, uint64_t ino, bool data_only, fs_done_fn *done, void *arg)
 {
 	struct inode_lock_set locks;
@@ -175,7 +195,7 @@ void fs_fsync(struct fs *fs, uint64_t ino, bool data_only, fs_done_fn *done, voi
 	inode_locks_release(&locks);
 	if (r < 0) {
 		fs_reply_error(done, arg, r);
-	} else if (S_ISREG(inode.mode) && inode.sync_deferred && !fs->node->strict_sync) {
+	} else if (may_defer(fs, &inode)) {
 		owe(fs, &inode);
 		fs_reply_error(done, arg, 0);
 	} else {

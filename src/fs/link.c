@@ -12,7 +12,8 @@ static int add_traits(struct transaction *t, struct inode *inode, const struct f
 {
 	struct file_traits traits = *added;
 
-	traits.sync_deferred = traits.sync_deferred && inode->sync_deferred;
+	if (inode->deferral == 0)
+		traits.deferral = NULL;
 	if (inode->file_class != FILE_CLASS_ORDINARY && inode->file_class != FILE_CLASS_TEMPORARY)
 		traits.class = inode->file_class;
 	return fs_apply_traits(t, inode, &traits);
@@ -80,7 +81,7 @@ static void link_done(void *arg, const struct fs_reply *reply)
 	struct fs_reply full = {.error = reply->error, .attributes = &op->attributes};
 
 	if (reply->error < 0)
-		fs_drop_reference(op->fs, op->attributes.ino);
+		fs_forget(op->fs, op->attributes.ino, 1); /* it may be an orphan by now */
 	op->done(op->arg, &full);
 	free(op);
 }

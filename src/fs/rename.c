@@ -156,8 +156,8 @@ static int settle(struct renaming *n, struct transaction *t, struct inode *moved
 	struct file_traits after = file_class_file(new_kind, to->name);
 
 	moved->ctime = n->now;
+	moved->parent = to->directory->ino;
 	if (inode_is_directory(moved)) {
-		moved->parent = to->directory->ino;
 		if (key_ino_local(moved->ino) != KEY_INO_LOCAL_ROOT)
 			moved->directory_kind = (uint8_t)file_class_directory(new_kind, to->name);
 		return 0;
@@ -165,10 +165,8 @@ static int settle(struct renaming *n, struct transaction *t, struct inode *moved
 	if (!S_ISREG(moved->mode))
 		return 0;
 	n->publishes |= file_class_rename_publishes(&before, &after);
-	/* A deferral was checked for neighbours when the file was made: no rename adds one that
-	 * needs them, and with other names about the stricter one holds. */
-	after.sync_deferred = after.sync_deferred && (after.deferral->beside == NULL) &&
-			      (moved->nlink == 1 || moved->sync_deferred);
+	if (moved->nlink > 1 && moved->deferral == 0)
+		after.deferral = NULL; /* a name that is left may be one that must not wait */
 	if (moved->nlink > 1 && after.class == FILE_CLASS_TEMPORARY)
 		after.class = moved->file_class;
 	return fs_apply_traits(t, moved, &after);

@@ -177,6 +177,43 @@ START_TEST(test_small_cache)
 }
 END_TEST
 
+/* More runs with holes between them than an upload record has ranges: each is put, and once. */
+START_TEST(test_many_runs)
+{
+	enum { RUNS = 100, APART = 1 << 16 };
+	uint64_t account, ino, evicted;
+	struct node_figures figures;
+	char byte;
+
+	node_fixture_init(&fixture);
+	fixture.options.commit_interval_ms = _i == 0 ? 60000 : 0;
+	node_fixture_open(&fixture);
+	account = node_fixture_mkdir(fixture.fs, FS_ROOT_INO, "user");
+	ino = node_fixture_create(fixture.fs, account, "u.1");
+	for (int i = 0; i < RUNS; i++) {
+		byte = (char)i;
+		ck_assert_int_eq(node_fixture_write(fixture.fs, ino,
+					 (uint64_t)(i * 37 % RUNS) * APART, &byte, 1),
+			0);
+	}
+	ck_assert_int_eq(node_flush(fixture.node, 20000), 0);
+	node_get_figures(fixture.node, &figures);
+	ck_assert_uint_eq(figures.dirty_files, 0);
+	ck_assert_uint_ge(figures.objects_put, RUNS);
+	if (_i == 0)
+		ck_assert_uint_eq(figures.objects_put, RUNS);
+	ck_assert_int_eq(node_evict(fixture.node, 0, &evicted), 0);
+	ck_assert_uint_gt(evicted, 0);
+	for (int i = 0; i < RUNS; i++) {
+		ck_assert_int_eq(node_fixture_read(fixture.fs, ino,
+					 (uint64_t)(i * 37 % RUNS) * APART, &byte, 1),
+			1);
+		ck_assert_int_eq(byte, (char)i);
+	}
+	node_fixture_done(&fixture);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("content_model");
@@ -188,6 +225,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_uploads_at_once, 0, n);
 	tcase_add_loop_test(tc, test_uploads_later, 0, n);
 	tcase_add_loop_test(tc, test_small_cache, 0, n);
+	tcase_add_loop_test(tc, test_many_runs, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
