@@ -283,7 +283,21 @@ static int rename_once(struct renaming *n)
 	return r;
 }
 
-static int rename_until_stable(struct renaming *n)
+static int check_arguments(const struct renaming *n)
+{
+	int r = fs_check_name(n->names[0]);
+
+	if (r == 0)
+		r = fs_check_name(n->names[1]);
+	if (r == 0 && ((n->flags & ~(unsigned int)(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0 ||
+			      n->flags == (RENAME_NOREPLACE | RENAME_EXCHANGE)))
+		r = -EINVAL;
+	if (r == 0 && key_ino_account(n->parents[0]) != key_ino_account(n->parents[1]))
+		r = -EXDEV;
+	return r;
+}
+
+static int rename_until_settled(struct renaming *n)
 {
 	int r;
 
@@ -298,22 +312,8 @@ static int rename_between(struct renaming *n)
 	int r;
 
 	lock_acquire(&n->fs->tree_lock);
-	r = rename_until_stable(n);
+	r = rename_until_settled(n);
 	lock_release(&n->fs->tree_lock);
-	return r;
-}
-
-static int check_arguments(const struct renaming *n)
-{
-	int r = fs_check_name(n->names[0]);
-
-	if (r == 0)
-		r = fs_check_name(n->names[1]);
-	if (r == 0 && ((n->flags & ~(unsigned int)(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0 ||
-			      n->flags == (RENAME_NOREPLACE | RENAME_EXCHANGE)))
-		r = -EINVAL;
-	if (r == 0 && key_ino_account(n->parents[0]) != key_ino_account(n->parents[1]))
-		r = -EXDEV;
 	return r;
 }
 
@@ -329,7 +329,7 @@ void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_pa
 	int r = check_arguments(&n);
 
 	if (r == 0)
-		r = parent == new_parent ? rename_until_stable(&n) : rename_between(&n);
+		r = parent == new_parent ? rename_until_settled(&n) : rename_between(&n);
 	if (r == 0 && n.ended != 0)
 		fs_end_if_unused(fs, n.ended);
 	if (r == 0 && n.publishes)

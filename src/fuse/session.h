@@ -19,7 +19,7 @@ struct session_options {
 	unsigned int threads;        /* 0: the default */
 	const char *control_socket;  /* shown to mailfs-admin through an xattr of the root */
 	bool debug;                  /* libfuse's trace on stderr */
-	void (*on_serving)(void *arg); /* called once when the kernel's INIT was answered */
+	void (*on_serving)(void *arg); /* called once, as the kernel's INIT is answered */
 	void *arg;
 };
 
