@@ -27,10 +27,10 @@ if [ -z "${MAILFS_TEST_NAMESPACE:-}" ]; then
 	if [ ! -x "$MAILFS" ] || [ ! -x "$ADMIN" ]; then
 		skip "mailfs and mailfs-admin are not built in $top_builddir"
 	fi
-	unshare -m --propagation private true 2>/dev/null || skip 'no mount namespaces here'
+	unshare -m --propagation slave true 2>/dev/null || skip 'no mount namespaces here'
 	MAILFS_TEST_NAMESPACE=1
 	export MAILFS_TEST_NAMESPACE
-	exec unshare -m --propagation private sh "$here/$(basename "$0")" "$@"
+	exec unshare -m --propagation slave sh "$here/$(basename "$0")" "$@"
 fi
 
 # libmount's notes are the machine's own.

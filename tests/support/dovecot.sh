@@ -140,7 +140,8 @@ dovecot_start()
 	dovecot_n=0
 	until dovecot_answers "$dovecot_i"; do
 		dovecot_n=$((dovecot_n + 1))
-		if [ $dovecot_n -ge 150 ] || ! dovecot_running "$dovecot_i"; then
+		# In its first moment it has no session of its own yet.
+		if [ $dovecot_n -ge 150 ] || { [ $dovecot_n -ge 10 ] && ! dovecot_running "$dovecot_i"; }; then
 			echo "dovecot: does not start:" >&2
 			cat "$dovecot_i/console" "$dovecot_i/dovecot.log" >&2
 			dovecot_stop "$dovecot_i"

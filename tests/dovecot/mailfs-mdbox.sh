@@ -1,0 +1,3 @@
+#!/bin/sh
+# Dovecot end to end on mailfs: mdbox. A test for each format, so that they run side by side.
+exec "$(dirname "$0")/mailfs.sh" mdbox
