@@ -112,8 +112,8 @@ static void expect_rows(uint64_t deferred)
 
 START_TEST(test_deferral_table)
 {
-	static const char *const others[] = {"dovecot.index.log", "dovecot-uidlist", "u.1",
-		"plain", ".temp.plain", MAIL_NAME, "m.2", "dovecot.map.index.log"};
+	static const char *const others[] = {"dovecot.index.log", "dovecot-uidlist", "u.1", "plain",
+		".temp.plain", MAIL_NAME, "m.2", "dovecot.map.index.log"};
 
 	begin(_i != 0);
 	expect_rows(_i != 0 ? 1 : 0);
@@ -256,8 +256,7 @@ static void deliver_sdbox(uint64_t mailbox, uint64_t log, uint64_t cache, uint64
 	append(mail, 1200);
 	ck_assert_int_eq(node_fixture_write(fixture.fs, mail, 16, "12345678", 8), 0);
 	sync_file(mail);
-	ck_assert_int_eq(
-		node_fixture_rename(fixture.fs, mailbox, DBOX_TEMP, mailbox, "u.1", 0), 0);
+	ck_assert_int_eq(node_fixture_rename(fixture.fs, mailbox, DBOX_TEMP, mailbox, "u.1", 0), 0);
 	append(cache, 200);
 	ck_assert_int_eq(node_fixture_write(fixture.fs, cache, 64, "12345678", 8), 0);
 	append(log, 72);
@@ -282,8 +281,7 @@ static void deliver_maildir(uint64_t mailbox, uint64_t log, uint64_t cache, uint
 	append(mail, 1200);
 	sync_file(mail);
 	append(make(mailbox, "dovecot-uidlist.lock"), 8);
-	ck_assert_int_eq(
-		node_fixture_rename(fixture.fs, tmp, MAIL_NAME, new, MAIL_NAME, 0), 0);
+	ck_assert_int_eq(node_fixture_rename(fixture.fs, tmp, MAIL_NAME, new, MAIL_NAME, 0), 0);
 	sync_file(new);
 	append(uidlist, 46);
 	sync_file(uidlist);
