@@ -110,7 +110,7 @@ int record_decode_inode(uint64_t ino, const void *data, size_t size_bytes, struc
 		inode.next_cookie = decode_u64(&d);
 	}
 	r = close_record(&d);
-	if (r == 0 && S_ISREG(inode.mode) && (inode.block_shift < 9 || inode.block_shift > 24))
+	if (inode.block_shift > 24 || (S_ISREG(inode.mode) && inode.block_shift < 9))
 		r = -EBADMSG;
 	if (r == 0)
 		*ret = inode;

@@ -14,7 +14,12 @@
 #include "util/log.h"
 
 #define SPACE_CHECK_INTERVAL_MS 100
+#define RELIEF_INTERVAL_MS 500
 #define SPACE_RESERVE_MAX_BYTES (UINT64_C(256) << 20)
+
+/* Looks again when this part of the reserve may have been used: a fast writer must not get through
+ * it between two looks. What is written comes twice, in the log and in the tables. */
+#define SPACE_LOOKS_PER_RESERVE 8
 
 /* What RocksDB says, as errno; frees the text. */
 static int translate(char *error, const char *what)
@@ -101,7 +106,10 @@ void store_batch_free(struct store_batch *b)
 int store_write(struct store *store, struct store_batch *b)
 {
 	char *error = NULL;
+	size_t size_bytes = 0;
 
+	(void)rocksdb_writebatch_data(b->batch, &size_bytes);
+	atomic_fetch_add_explicit(&store->written_bytes, size_bytes, memory_order_relaxed);
 	rocksdb_write(store->db, store->write_options, b->batch, &error);
 	return error == NULL ? 0 : translate(error, "write");
 }
@@ -193,8 +201,34 @@ static void look_at_disk(struct store *store)
 	reserve_bytes = (uint64_t)st.f_blocks * st.f_frsize / 20;
 	if (reserve_bytes > SPACE_RESERVE_MAX_BYTES)
 		reserve_bytes = SPACE_RESERVE_MAX_BYTES;
+	if (reserve_bytes < store->reserve_bytes)
+		reserve_bytes = store->reserve_bytes;
 	atomic_store(&store->free_disk_bytes, free_bytes);
 	atomic_store(&store->is_full, free_bytes < reserve_bytes);
+}
+
+/* What was deleted takes room until it is compacted, which a store that takes no writes would not
+ * do by itself: asks for it, in the background. */
+static void relieve(struct store *store, uint64_t now_ms)
+{
+	uint64_t last_ms = atomic_load(&store->relieved_ms);
+	rocksdb_flushoptions_t *options;
+	char *error = NULL;
+
+	if (now_ms - last_ms < RELIEF_INTERVAL_MS ||
+		!atomic_compare_exchange_strong(&store->relieved_ms, &last_ms, now_ms))
+		return;
+	options = rocksdb_flushoptions_create();
+	rocksdb_flushoptions_set_wait(options, 0);
+	for (int i = 0; i < STORE_TABLES && error == NULL; i++) {
+		rocksdb_flush_cf(store->db, options, store->tables[i], &error);
+		if (error == NULL)
+			rocksdb_suggest_compact_range_cf(
+				store->db, store->tables[i], "", 0, "\xff\xff\xff\xff\xff", 5, &error);
+	}
+	rocksdb_flushoptions_destroy(options);
+	if (error != NULL)
+		(void)translate(error, "compact");
 }
 
 static void refresh_space(struct store *store)
@@ -202,14 +236,22 @@ static void refresh_space(struct store *store)
 	uint64_t now_ms = clock_monotonic_ms();
 	uint64_t last_ms = atomic_load_explicit(&store->space_checked_ms, memory_order_relaxed);
 
-	if (now_ms - last_ms >= SPACE_CHECK_INTERVAL_MS &&
-		atomic_compare_exchange_strong(&store->space_checked_ms, &last_ms, now_ms))
+	bool much_written = atomic_load_explicit(&store->written_bytes, memory_order_relaxed) >
+			    store->reserve_bytes / SPACE_LOOKS_PER_RESERVE;
+
+	if (!much_written && now_ms - last_ms < SPACE_CHECK_INTERVAL_MS)
+		return;
+	if (atomic_compare_exchange_strong(&store->space_checked_ms, &last_ms, now_ms)) {
+		atomic_store_explicit(&store->written_bytes, 0, memory_order_relaxed);
 		look_at_disk(store);
+	}
 }
 
 int store_check_space(struct store *store)
 {
 	refresh_space(store);
+	if (atomic_load_explicit(&store->is_full, memory_order_relaxed))
+		relieve(store, clock_monotonic_ms());
 	return atomic_load_explicit(&store->is_full, memory_order_relaxed) ? -ENOSPC : 0;
 }
 

@@ -21,6 +21,9 @@
 #define KEEP_LOG_FILES 4
 #define BACKGROUND_JOBS 2
 
+/* A flush of each table and a small compaction must always find room. */
+#define RESERVE_WRITE_BUFFERS 4
+
 /* A quarter of the memory for each table's write buffers, the rest for reading. */
 static size_t write_buffer_bytes(uint64_t memory_bytes)
 {
@@ -184,6 +187,7 @@ int store_open(const struct store_options *options, struct store **ret, char **r
 	if (store == NULL)
 		return -ENOMEM;
 	store->directory = strdup(options->directory);
+	store->reserve_bytes = RESERVE_WRITE_BUFFERS * write_buffer_bytes(memory);
 	store->block_cache = rocksdb_cache_create_lru((size_t)(memory / 2));
 	for (int i = 0; i < STORE_TABLES; i++)
 		store->options[i] = new_options(options, store->block_cache);
