@@ -105,12 +105,11 @@ static int create_locked(struct fs *fs, const struct creation *c, struct fs_attr
 	struct entry existing;
 	int r = fs_load_directory(fs, c->parent, &parent);
 
-	if (r == 0)
-		r = entry_find(fs, c->parent, c->name, &existing);
+	if (r < 0)
+		return r; /* -ENOENT here is not that of a free name */
+	r = entry_find(fs, c->parent, c->name, &existing);
 	if (r != -ENOENT)
 		return r == 0 ? -EEXIST : r;
-	if (parent.nlink == 0)
-		return -ENOENT;
 	if (S_ISDIR(c->mode) && parent.nlink >= FS_LINK_MAX)
 		return -EMLINK;
 	r = allocate_ino(fs, &parent, c->mode, &inode.ino);

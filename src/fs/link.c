@@ -29,8 +29,9 @@ static int link_locked(struct fs *fs, struct inode *inode, uint64_t new_parent, 
 	struct transaction t;
 	int r = fs_load_directory(fs, new_parent, &parent);
 
-	if (r == 0)
-		r = entry_find(fs, new_parent, name, &existing);
+	if (r < 0)
+		return r; /* -ENOENT here is not that of a free name */
+	r = entry_find(fs, new_parent, name, &existing);
 	if (r != -ENOENT)
 		return r == 0 ? -EEXIST : r;
 	traits = file_class_file(parent.directory_kind, name);
