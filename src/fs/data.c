@@ -24,6 +24,7 @@ struct data_op {
 	void *owned_source;
 	void *buffer; /* read */
 	int mode;     /* fallocate */
+	struct uuid fetching; /* the object that it waits for */
 	fs_done_fn *done;
 	void *arg;
 };
@@ -74,16 +75,24 @@ static bool attempt(struct data_op *op, struct extent *ret_missing)
 	return true;
 }
 
+static void fetch(struct data_op *op, const struct extent *missing)
+{
+	op->fetching = missing->object;
+	body_fetcher_fetch(op->fs->node->fetcher, op->ino, missing, fetched, op);
+}
+
 static void fetched(void *arg, int error)
 {
 	struct data_op *op = arg;
 	struct extent missing;
 
-	if (error < 0)
+	/* Also after a failure: the object may have gone because a newer one has taken its place. */
+	if (!attempt(op, &missing)) {
+		if (error == 0 || memcmp(&missing.object, &op->fetching, sizeof(op->fetching)) != 0) {
+			fetch(op, &missing);
+			return;
+		}
 		finish(op, error);
-	else if (!attempt(op, &missing)) {
-		body_fetcher_fetch(op->fs->node->fetcher, op->ino, &missing, fetched, op);
-		return;
 	}
 	free(op);
 }
@@ -99,7 +108,7 @@ static void start(struct data_op *op)
 	if (kept == NULL)
 		finish(op, -ENOMEM);
 	else
-		body_fetcher_fetch(op->fs->node->fetcher, op->ino, &missing, fetched, kept);
+		fetch(kept, &missing);
 }
 
 static int load_file(struct fs *fs, uint64_t ino, struct inode *ret)

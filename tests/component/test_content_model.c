@@ -214,6 +214,137 @@ START_TEST(test_many_runs)
 }
 END_TEST
 
+/* ---- many small mails, as Maildir has them */
+#define MAILS 300
+#define MAIL_MAX_BYTES 6000
+
+struct mail {
+	uint64_t ino; /* 0: there is none */
+	uint64_t directory;
+	char name[64];
+	size_t size;
+	unsigned int content;
+};
+
+static struct mail mails[MAILS];
+static unsigned int n_delivered;
+static uint64_t tmp, new, cur;
+
+static void fill_mail(const struct mail *mail, uint8_t *data)
+{
+	unsigned int content = mail->content;
+
+	for (size_t i = 0; i < mail->size; i++)
+		data[i] = (uint8_t)rand_r(&content);
+}
+
+/* Written in pieces into tmp/, synced, renamed or linked into new/. */
+static void deliver(struct mail *mail)
+{
+	uint8_t data[MAIL_MAX_BYTES];
+
+	snprintf(mail->name, sizeof(mail->name), "%u.M1P1.host", 1700000000 + n_delivered++);
+	mail->size = 1 + random_below(MAIL_MAX_BYTES - 1);
+	mail->content = n_delivered;
+	mail->directory = new;
+	fill_mail(mail, data);
+	mail->ino = node_fixture_create(fixture.fs, tmp, mail->name);
+	for (size_t at = 0, n; at < mail->size; at += n) {
+		n = 1 + random_below(mail->size - at);
+		ck_assert_int_eq(
+			node_fixture_write(fixture.fs, mail->ino, at, data + at, n), 0);
+	}
+	ck_assert_int_eq(node_fixture_fsync(fixture.fs, mail->ino), 0);
+	if (random_below(2) == 0) {
+		ck_assert_int_eq(
+			node_fixture_rename(fixture.fs, tmp, mail->name, new, mail->name, 0), 0);
+		return;
+	}
+	ck_assert_int_eq(node_fixture_link(fixture.fs, mail->ino, new, mail->name), 0);
+	ck_assert_int_eq(fs_unlink(fixture.fs, tmp, mail->name), 0);
+}
+
+static void set_flags(struct mail *mail)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.20s:2,%s", mail->name, random_below(2) ? "S" : "FS");
+	if (mail->directory == cur && strcmp(name, mail->name) == 0)
+		return;
+	ck_assert_int_eq(node_fixture_rename(fixture.fs, mail->directory, mail->name, cur, name, 0),
+		0);
+	mail->directory = cur;
+	memcpy(mail->name, name, sizeof(name));
+}
+
+static void expunge(struct mail *mail)
+{
+	ck_assert_int_eq(fs_unlink(fixture.fs, mail->directory, mail->name), 0);
+	fs_forget(fixture.fs, mail->ino, 100);
+	mail->ino = 0;
+}
+
+static void verify_mail(const struct mail *mail, int step)
+{
+	uint8_t expected[MAIL_MAX_BYTES], data[MAIL_MAX_BYTES];
+	struct fs_attributes a;
+
+	fill_mail(mail, expected);
+	ck_assert_int_eq(fs_lookup(fixture.fs, mail->directory, mail->name, &a), 0);
+	ck_assert_uint_eq(a.ino, mail->ino);
+	ck_assert_uint_eq(a.size_bytes, mail->size);
+	ck_assert_int_eq(
+		node_fixture_read(fixture.fs, a.ino, 0, data, sizeof(data)), (ssize_t)mail->size);
+	ck_assert_msg(memcmp(data, expected, mail->size) == 0,
+		"step %d: %s of %zu bytes has changed", step, mail->name, mail->size);
+}
+
+static void step_mail(struct mail *mail, int step)
+{
+	size_t what = random_below(20);
+
+	if (mail->ino == 0)
+		deliver(mail);
+	else if (what < 8)
+		verify_mail(mail, step);
+	else if (what < 17)
+		set_flags(mail);
+	else
+		expunge(mail);
+}
+
+START_TEST(test_mails)
+{
+	uint64_t account, evicted;
+
+	seed = (unsigned int)_i + 300;
+	memset(mails, 0, sizeof(mails));
+	node_fixture_init(&fixture);
+	fixture.options.commit_interval_ms = _i % 2 == 0 ? 0 : 30;
+	fixture.options.cache_size_bytes = 100000; /* a tenth */
+	node_fixture_open(&fixture);
+	account = node_fixture_mkdir(fixture.fs, FS_ROOT_INO, "user");
+	tmp = node_fixture_mkdir(fixture.fs, account, "tmp");
+	new = node_fixture_mkdir(fixture.fs, account, "new");
+	cur = node_fixture_mkdir(fixture.fs, account, "cur");
+	for (int step = 0; step < 6000; step++) {
+		step_mail(&mails[random_below(MAILS)], step);
+		if (random_below(1000) == 0)
+			node_fixture_reopen(&fixture);
+		if (random_below(500) == 0)
+			ck_assert_int_eq(node_evict(fixture.node, 0, &evicted), 0);
+	}
+	ck_assert_int_eq(node_flush(fixture.node, 20000), 0);
+	ck_assert_int_eq(node_evict(fixture.node, 0, &evicted), 0);
+	node_fixture_reopen(&fixture);
+	for (int i = 0; i < MAILS; i++) {
+		if (mails[i].ino != 0)
+			verify_mail(&mails[i], -1);
+	}
+	node_fixture_done(&fixture);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("content_model");
@@ -225,6 +356,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_uploads_at_once, 0, n);
 	tcase_add_loop_test(tc, test_uploads_later, 0, n);
 	tcase_add_loop_test(tc, test_small_cache, 0, n);
+	tcase_add_loop_test(tc, test_mails, 0, n);
 	tcase_add_loop_test(tc, test_many_runs, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;

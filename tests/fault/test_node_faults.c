@@ -7,6 +7,7 @@
 #include "check_main.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,6 +310,50 @@ START_TEST(test_nothing_stays)
 }
 END_TEST
 
+struct note {
+	_Atomic int result; /* 1: right */
+};
+
+static void note_reply(void *arg, const struct fs_reply *reply)
+{
+	uint8_t expected[BODY_BYTES];
+	struct note *note = arg;
+
+	fill(expected, sizeof(expected), 21);
+	if (reply->error < 0)
+		atomic_store(&note->result, reply->error);
+	else
+		atomic_store(&note->result, memcmp(reply->data, expected, 1000) == 0 ? 1 : -EILSEQ);
+}
+
+/* While a read waits for an object, the body is written anew and the object goes: the read gets the
+ * new content, not an error. */
+START_TEST(test_replaced_while_fetched)
+{
+	uint8_t data[BODY_BYTES];
+	struct note note = {0};
+	uint64_t ino;
+
+	begin();
+	ino = make_body("u.1", 20);
+	ck_assert_int_eq(flush(10000), 0);
+	evict_all();
+	set_faults("get:hang");
+	fs_read(fixture.fs, ino, 0, 1000, note_reply, &note);
+	wait_until_it_hangs();
+	fill(data, sizeof(data), 21);
+	ck_assert_int_eq(node_fixture_write(fixture.fs, ino, 0, data, sizeof(data)), 0);
+	ck_assert_int_eq(flush(10000), 0);
+	ck_assert_uint_eq(n_objects(), 1);
+	set_faults("");
+	fault_backend_release(fixture.backend);
+	for (int i = 0; i < 1000 && atomic_load(&note.result) == 0; i++)
+		usleep(5000);
+	ck_assert_int_eq(atomic_load(&note.result), 1);
+	node_fixture_done(&fixture);
+}
+END_TEST
+
 /* ---- the disk is full */
 #define DISK "size=96m"
 
@@ -413,6 +458,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_gets_fail);
 	tcase_add_test(tc, test_gets_are_corrupt);
 	tcase_add_test(tc, test_object_is_lost);
+	tcase_add_test(tc, test_replaced_while_fetched);
 	tcase_add_loop_test(tc, test_removals_fail, 0, 2);
 	tcase_add_test(tc, test_nothing_stays);
 	tcase_add_test(tc, test_full_disk);
