@@ -67,8 +67,8 @@ static int fill_extent(struct transaction *t, const struct inode *inode, const s
 		if (r == 0)
 			store_value_done(&there);
 		else if (r == -ENOENT)
-			transaction_put(t, STORE_DATA, &key,
-				content + x->object_offset_bytes + done, n);
+			transaction_put(
+				t, STORE_DATA, &key, content + x->object_offset_bytes + done, n);
 		else
 			return r;
 		done += n;
@@ -112,7 +112,8 @@ static int fill_locked(
 	return r;
 }
 
-static int fill(struct node *node, const struct fetch *fetch, const void *content, size_t size_bytes)
+static int fill(
+	struct node *node, const struct fetch *fetch, const void *content, size_t size_bytes)
 {
 	struct inode_lock_set locks;
 	int r = store_check_space(node->store);
@@ -134,8 +135,8 @@ static int receive(struct fetch *fetch, const struct backend_result *result)
 	int r = result->error;
 
 	if (r == 0)
-		r = body_object_decode(
-			result->data, result->data_size_bytes, &fetch->object, &content, &size_bytes);
+		r = body_object_decode(result->data, result->data_size_bytes, &fetch->object,
+			&content, &size_bytes);
 	if (r == 0)
 		r = fill(f->node, fetch, content, size_bytes);
 	free(content);
@@ -148,7 +149,7 @@ static int receive(struct fetch *fetch, const struct backend_result *result)
 	}
 	uuid_format(&fetch->object, id);
 	log_error("body object %s of inode %" PRIu64 " cannot be read: %s", id, fetch->ino,
-		r == -ENOENT	? "it is missing on the backend"
+		r == -ENOENT    ? "it is missing on the backend"
 		: r == -EBADMSG ? "it is damaged (checksum)"
 				: strerror(-r));
 	return r == -ENOENT || r == -EBADMSG ? -EIO : r;
@@ -195,8 +196,7 @@ static struct fetch *find_locked(struct body_fetcher *f, const struct uuid *obje
 static void start(struct fetch *fetch)
 {
 	char key[BACKEND_KEY_MAX_BYTES];
-	struct backend_call call = {
-		.priority = BACKEND_READER, .done = fetch_done, .arg = fetch};
+	struct backend_call call = {.priority = BACKEND_READER, .done = fetch_done, .arg = fetch};
 
 	body_object_key(key_ino_account(fetch->ino), &fetch->object, key);
 	backend_get(fetch->fetcher->node->backend, key, 0, BODY_OBJECT_MAX_BYTES, &call);

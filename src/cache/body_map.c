@@ -43,12 +43,11 @@ static int decode_at(const struct store_iterator *it, struct extent *ret)
 	const uint8_t *key = store_iterator_key(it, &key_bytes);
 	const uint8_t *value = store_iterator_value(it, &value_bytes);
 
-	return record_decode_extent(
-		key_tail_number(key, key_bytes), value, value_bytes, ret);
+	return record_decode_extent(key_tail_number(key, key_bytes), value, value_bytes, ret);
 }
 
-static int collect(struct store_iterator *it, uint64_t from_bytes, uint64_t end_bytes,
-	struct extent_list *ret)
+static int collect(
+	struct store_iterator *it, uint64_t from_bytes, uint64_t end_bytes, struct extent_list *ret)
 {
 	struct extent x;
 	int r = 0;
@@ -67,9 +66,8 @@ int body_map_load_extents(struct node *node, uint64_t ino, uint64_t from_bytes, 
 	struct extent_list *ret)
 {
 	/* No extent is longer than an object, so none that begins before this can reach `from`. */
-	uint64_t start = from_bytes > BODY_MAP_OBJECT_MAX_BYTES
-				 ? from_bytes - BODY_MAP_OBJECT_MAX_BYTES
-				 : 0;
+	uint64_t start =
+		from_bytes > BODY_MAP_OBJECT_MAX_BYTES ? from_bytes - BODY_MAP_OBJECT_MAX_BYTES : 0;
 	struct key first = key_extent(ino, start), end = key_end_of(KEY_EXTENT, ino);
 	struct store_iterator *it = store_iterator_new(node->store, STORE_META, &first, &end);
 	int r;
@@ -114,7 +112,7 @@ static bool cut_one(struct transaction *t, uint64_t ino, const struct extent *x,
 {
 	struct key key = key_extent(ino, x->offset_bytes);
 	struct extent left = *x, right = *x;
-	bool keeps_left = x->offset_bytes < from_bytes, keeps_right = extent_end(x) > end_bytes;
+	bool keeps_left = x->offset_bytes<from_bytes, keeps_right = extent_end(x)> end_bytes;
 
 	if (keeps_left) {
 		left.size_bytes = from_bytes - x->offset_bytes;
@@ -169,8 +167,7 @@ int body_map_cut_extents(
 	uint64_t around = BODY_MAP_OBJECT_MAX_BYTES;
 	uint64_t window = from_bytes > around ? from_bytes - around : 0;
 	struct extent_list list;
-	int r = body_map_load_extents(
-		t->node, ino, window, add_capped(end_bytes, around), &list);
+	int r = body_map_load_extents(t->node, ino, window, add_capped(end_bytes, around), &list);
 
 	if (r < 0)
 		return r;
@@ -235,8 +232,7 @@ static bool cancel_if_running(struct upload *u, uint64_t first, uint64_t end)
 	return true;
 }
 
-int body_map_mark_dirty(
-	struct transaction *t, uint64_t ino, uint64_t first, uint64_t end, bool cut)
+int body_map_mark_dirty(struct transaction *t, uint64_t ino, uint64_t first, uint64_t end, bool cut)
 {
 	struct upload u;
 	bool exists, cancelled;

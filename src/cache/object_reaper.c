@@ -21,10 +21,10 @@ struct object_reaper {
 	bool started;
 	struct lock lock;
 	struct lock_condition changed;
-	bool work;     /* there may be records; protected by lock */
-	bool busy;     /* the thread is at it; protected by lock */
-	bool hurry;    /* somebody waits: the pause ends now; protected by lock */
-	bool stopping; /* protected by lock */
+	bool work;      /* there may be records; protected by lock */
+	bool busy;      /* the thread is at it; protected by lock */
+	bool hurry;     /* somebody waits: the pause ends now; protected by lock */
+	bool stopping;  /* protected by lock */
 	int last_error; /* protected by lock */
 	_Atomic uint64_t removed;
 };
@@ -170,8 +170,7 @@ static bool wait_for_work(struct object_reaper *reaper, uint64_t pause_ms)
 	reaper->busy = false;
 	lock_condition_broadcast(&reaper->changed);
 	if (pause_ms > 0) {
-		while (!reaper->stopping && !reaper->hurry &&
-			clock_monotonic_ms() < until_ms)
+		while (!reaper->stopping && !reaper->hurry && clock_monotonic_ms() < until_ms)
 			(void)lock_condition_wait_until(&reaper->changed, &reaper->lock, until_ms);
 	}
 	while (!reaper->stopping && !reaper->work)

@@ -82,8 +82,8 @@ void store_batch_delete(struct store_batch *b, enum store_table table, const str
 		b->batch, b->store->tables[table], (const char *)key->bytes, key->size_bytes);
 }
 
-void store_batch_delete_range(struct store_batch *b, enum store_table table, const struct key *from,
-	const struct key *to)
+void store_batch_delete_range(
+	struct store_batch *b, enum store_table table, const struct key *from, const struct key *to)
 {
 	rocksdb_writebatch_delete_range_cf(b->batch, b->store->tables[table],
 		(const char *)from->bytes, from->size_bytes, (const char *)to->bytes,
@@ -123,8 +123,8 @@ int store_sync(struct store *store)
 }
 
 /* ---- scans */
-struct store_iterator *store_iterator_new(struct store *store, enum store_table table,
-	const struct key *from, const struct key *to)
+struct store_iterator *store_iterator_new(
+	struct store *store, enum store_table table, const struct key *from, const struct key *to)
 {
 	struct store_iterator *it = calloc(1, sizeof(*it));
 
@@ -223,8 +223,8 @@ static void relieve(struct store *store, uint64_t now_ms)
 	for (int i = 0; i < STORE_TABLES && error == NULL; i++) {
 		rocksdb_flush_cf(store->db, options, store->tables[i], &error);
 		if (error == NULL)
-			rocksdb_suggest_compact_range_cf(
-				store->db, store->tables[i], "", 0, "\xff\xff\xff\xff\xff", 5, &error);
+			rocksdb_suggest_compact_range_cf(store->db, store->tables[i], "", 0,
+				"\xff\xff\xff\xff\xff", 5, &error);
 	}
 	rocksdb_flushoptions_destroy(options);
 	if (error != NULL)

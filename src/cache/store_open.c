@@ -97,7 +97,8 @@ static int explain_open_error(char *error, const char *directory, char **ret_mes
 		(void)!asprintf(ret_message, "no space left for the local store %s: free some disk",
 			directory);
 	} else {
-		(void)!asprintf(ret_message, "cannot open the local store %s: %s", directory, error);
+		(void)!asprintf(
+			ret_message, "cannot open the local store %s: %s", directory, error);
 	}
 	rocksdb_free(error);
 	return r;

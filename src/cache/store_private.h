@@ -16,7 +16,7 @@ struct store {
 	rocksdb_readoptions_t *read_options;
 	rocksdb_writeoptions_t *write_options;
 	char *directory;
-	uint64_t reserve_bytes;  /* so much of the disk is left for deletes and for RocksDB */
+	uint64_t reserve_bytes; /* so much of the disk is left for deletes and for RocksDB */
 	_Atomic uint64_t space_checked_ms;
 	_Atomic uint64_t written_bytes; /* since the disk was looked at */
 	_Atomic uint64_t free_disk_bytes;

@@ -213,8 +213,7 @@ static int encode(struct upload_task *task)
 	struct iovec part = {task->raw, (size_t)task->extent.size_bytes};
 
 	body_object_key(key_ino_account(task->ino), &task->extent.object, task->key);
-	return body_object_encode(
-		&task->extent.object, &part, 1, part.iov_len, &task->object);
+	return body_object_encode(&task->extent.object, &part, 1, part.iov_len, &task->object);
 }
 
 int upload_task_prepare(struct node *node, uint64_t ino, struct upload_task **ret)

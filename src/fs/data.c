@@ -22,8 +22,8 @@ struct data_op {
 	uint64_t ino, offset, size_bytes;
 	const void *source; /* write: the caller's, or owned_source */
 	void *owned_source;
-	void *buffer; /* read */
-	int mode;     /* fallocate */
+	void *buffer;         /* read */
+	int mode;             /* fallocate */
 	struct uuid fetching; /* the object that it waits for */
 	fs_done_fn *done;
 	void *arg;
@@ -86,9 +86,11 @@ static void fetched(void *arg, int error)
 	struct data_op *op = arg;
 	struct extent missing;
 
-	/* Also after a failure: the object may have gone because a newer one has taken its place. */
+	/* Also after a failure: the object may have gone because a newer one has taken its place.
+	 */
 	if (!attempt(op, &missing)) {
-		if (error == 0 || memcmp(&missing.object, &op->fetching, sizeof(op->fetching)) != 0) {
+		if (error == 0 ||
+			memcmp(&missing.object, &op->fetching, sizeof(op->fetching)) != 0) {
 			fetch(op, &missing);
 			return;
 		}
@@ -131,8 +133,8 @@ static int read_locked(struct data_op *op, struct inode *inode, struct extent *r
 		op->size_bytes = 0;
 	else if (op->size_bytes > inode->size_bytes - op->offset)
 		op->size_bytes = inode->size_bytes - op->offset;
-	return file_data_read(op->fs->node, inode, op->offset, op->buffer,
-		(size_t)op->size_bytes, ret_missing);
+	return file_data_read(
+		op->fs->node, inode, op->offset, op->buffer, (size_t)op->size_bytes, ret_missing);
 }
 
 static int run_read(struct data_op *op, struct extent *ret_missing)
@@ -247,8 +249,8 @@ void fs_write(struct fs *fs, const struct fs_caller *caller, uint64_t ino, uint6
 }
 
 /* Space is not set aside: the local store is checked at each write. */
-static int allocate(struct data_op *op, struct transaction *t, struct inode *inode,
-	struct extent *ret_missing)
+static int allocate(
+	struct data_op *op, struct transaction *t, struct inode *inode, struct extent *ret_missing)
 {
 	uint64_t end = op->offset + op->size_bytes;
 	bool zeroes = op->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);

@@ -70,9 +70,9 @@ struct wait {
 	void *data;
 };
 
-#define WAIT_INIT                                                                                  \
-	{                                                                                          \
-		.mutex = PTHREAD_MUTEX_INITIALIZER, .condition = PTHREAD_COND_INITIALIZER          \
+#define WAIT_INIT                                                                         \
+	{                                                                                 \
+		.mutex = PTHREAD_MUTEX_INITIALIZER, .condition = PTHREAD_COND_INITIALIZER \
 	}
 
 static void done(void *arg, const struct fs_reply *reply)

@@ -88,8 +88,8 @@ static void verify(const struct model *m, const char *when, int step)
 	ck_assert_int_eq(fs_getattr(fixture.fs, m->ino, &a), 0);
 	ck_assert_msg(a.size_bytes == m->size, "%s %d: size", when, step);
 	while (at < m->size) {
-		ssize_t n = node_fixture_read(
-			fixture.fs, m->ino, at, buffer, 1 + random_below(131072));
+		ssize_t n =
+			node_fixture_read(fixture.fs, m->ino, at, buffer, 1 + random_below(131072));
 
 		ck_assert_msg(n > 0, "%s %d: read gave %zd", when, step, n);
 		/* Byte by byte only to say where: an assertion is slow. */
@@ -251,8 +251,7 @@ static void deliver(struct mail *mail)
 	mail->ino = node_fixture_create(fixture.fs, tmp, mail->name);
 	for (size_t at = 0, n; at < mail->size; at += n) {
 		n = 1 + random_below(mail->size - at);
-		ck_assert_int_eq(
-			node_fixture_write(fixture.fs, mail->ino, at, data + at, n), 0);
+		ck_assert_int_eq(node_fixture_write(fixture.fs, mail->ino, at, data + at, n), 0);
 	}
 	ck_assert_int_eq(node_fixture_fsync(fixture.fs, mail->ino), 0);
 	if (random_below(2) == 0) {
@@ -271,8 +270,8 @@ static void set_flags(struct mail *mail)
 	snprintf(name, sizeof(name), "%.20s:2,%s", mail->name, random_below(2) ? "S" : "FS");
 	if (mail->directory == cur && strcmp(name, mail->name) == 0)
 		return;
-	ck_assert_int_eq(node_fixture_rename(fixture.fs, mail->directory, mail->name, cur, name, 0),
-		0);
+	ck_assert_int_eq(
+		node_fixture_rename(fixture.fs, mail->directory, mail->name, cur, name, 0), 0);
 	mail->directory = cur;
 	memcpy(mail->name, name, sizeof(name));
 }

@@ -190,8 +190,8 @@ static void perform(struct opened *o, const struct state *state, const struct op
 	} else if (op->what == REMOVE) {
 		r = fs_unlink(o->fs, o->account, a);
 	} else {
-		r = node_fixture_rename(o->fs, o->account, a, o->account, b,
-			op->what == EXCHANGE ? 2 : 0);
+		r = node_fixture_rename(
+			o->fs, o->account, a, o->account, b, op->what == EXCHANGE ? 2 : 0);
 	}
 	must(r, "operation");
 	if (attributes.ino != 0)

@@ -131,7 +131,8 @@ START_TEST(test_puts_fail)
 }
 END_TEST
 
-/* The object is there though the put has failed: it must not stay beside the one that replaces it. */
+/* The object is there though the put has failed: it must not stay beside the one that replaces it.
+ */
 START_TEST(test_answers_are_lost)
 {
 	uint64_t ino;
@@ -204,8 +205,8 @@ START_TEST(test_gets_fail)
 		set_faults(faults[i]);
 		ck_assert_msg(read_body(ino, 7) == errors[i], "%s", faults[i]);
 		/* a change in the middle of a block needs the rest of it */
-		ck_assert_msg(node_fixture_write(fixture.fs, ino, 100, &byte, 1) == errors[i],
-			"%s", faults[i]);
+		ck_assert_msg(node_fixture_write(fixture.fs, ino, 100, &byte, 1) == errors[i], "%s",
+			faults[i]);
 	}
 	ck_assert_int_ne(figures().backend_error, 0);
 	set_faults("");
