@@ -5,10 +5,13 @@
 #include <config.h>
 #include "check_main.h"
 
+#include <errno.h>
 #include <linux/falloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include "fs/file_class.h"
 #include "node_fixture.h"
 
 #define FILES 6
@@ -344,6 +347,69 @@ START_TEST(test_mails)
 }
 END_TEST
 
+/* ---- a very long file with little in it */
+static void expect_byte(uint64_t ino, uint64_t offset, int expected)
+{
+	uint8_t byte = 99;
+
+	ck_assert_int_eq(node_fixture_read(fixture.fs, ino, offset, &byte, 1), 1);
+	ck_assert_int_eq(byte, expected);
+}
+
+static void expect_seek(uint64_t ino, uint64_t offset, int whence, uint64_t expected)
+{
+	uint64_t found = 0;
+
+	ck_assert_int_eq(fs_lseek(fixture.fs, ino, offset, whence, &found), 0);
+	ck_assert_uint_eq(found, expected);
+}
+
+START_TEST(test_sparse_tebibyte)
+{
+	const uint64_t tebibyte = UINT64_C(1) << 40, middle = tebibyte / 2;
+	const uint64_t block = UINT64_C(1) << (_i == 0 ? FILE_CLASS_BLOCK_SHIFT_BODY
+						       : FILE_CLASS_BLOCK_SHIFT_ORDINARY);
+	uint64_t account, ino, evicted, found;
+	struct fs_attributes a;
+
+	node_fixture_init(&fixture);
+	node_fixture_open(&fixture);
+	account = node_fixture_mkdir(fixture.fs, FS_ROOT_INO, "user");
+	ino = node_fixture_create(fixture.fs, account, _i == 0 ? "u.1" : "plain");
+	ck_assert_int_eq(node_fixture_truncate(fixture.fs, ino, tebibyte), 0);
+	ck_assert_int_eq(node_fixture_write(fixture.fs, ino, 0, "a", 1), 0);
+	ck_assert_int_eq(node_fixture_write(fixture.fs, ino, middle, "b", 1), 0);
+	ck_assert_int_eq(node_fixture_write(fixture.fs, ino, tebibyte - 1, "c", 1), 0);
+	for (int round = 0; round < 2; round++) {
+		expect_byte(ino, 0, 'a');
+		expect_byte(ino, middle, 'b');
+		expect_byte(ino, tebibyte - 1, 'c');
+		expect_byte(ino, middle + (1 << 20), 0);
+		expect_seek(ino, 1 << 20, SEEK_DATA, middle);
+		expect_seek(ino, middle + 1, SEEK_HOLE, middle + block);
+		ck_assert_int_eq(fs_getattr(fixture.fs, ino, &a), 0);
+		ck_assert_uint_eq(a.allocated_bytes, 3 * block);
+		ck_assert_int_eq(node_flush(fixture.node, 20000), 0);
+		ck_assert_int_eq(node_evict(fixture.node, 0, &evicted), 0);
+	}
+	ck_assert_uint_lt(evicted, 1 << 20); /* holes are not counted as cached */
+	ck_assert_int_eq(node_fixture_fallocate(fixture.fs, ino,
+				 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1, tebibyte - 2),
+		0);
+	expect_byte(ino, middle, 0);
+	expect_byte(ino, tebibyte - 1, 'c');
+	ck_assert_int_eq(node_fixture_truncate(fixture.fs, ino, 100), 0);
+	ck_assert_int_eq(node_fixture_truncate(fixture.fs, ino, tebibyte), 0);
+	expect_byte(ino, 0, 'a');
+	expect_byte(ino, tebibyte - 1, 0);
+	ck_assert_int_eq(fs_lseek(fixture.fs, ino, 1 << 20, SEEK_DATA, &found), -ENXIO);
+	ck_assert_int_eq(fs_unlink(fixture.fs, account, _i == 0 ? "u.1" : "plain"), 0);
+	fs_forget(fixture.fs, ino, 1);
+	ck_assert_int_eq(node_flush(fixture.node, 20000), 0);
+	node_fixture_done(&fixture);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("content_model");
@@ -356,6 +422,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_uploads_later, 0, n);
 	tcase_add_loop_test(tc, test_small_cache, 0, n);
 	tcase_add_loop_test(tc, test_mails, 0, n);
+	tcase_add_loop_test(tc, test_sparse_tebibyte, 0, 2);
 	tcase_add_loop_test(tc, test_many_runs, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
