@@ -19,6 +19,7 @@ struct commit {
 	struct store *store;
 	_Atomic uint64_t last_lsn;   /* of the newest change */
 	_Atomic uint64_t synced_lsn; /* everything up to here is durable */
+	struct lock sync_lock;       /* held while the store syncs; before lock */
 	struct lock lock;
 	struct list_node waiters; /* protected by lock */
 	bool syncing;             /* somebody leads; protected by lock */
@@ -33,6 +34,7 @@ struct commit *commit_new(struct store *store)
 	if (c == NULL)
 		return NULL;
 	c->store = store;
+	lock_init(&c->sync_lock);
 	lock_init(&c->lock);
 	list_init(&c->waiters);
 	return c;
@@ -43,6 +45,7 @@ void commit_free(struct commit *c)
 	if (c == NULL)
 		return;
 	lock_done(&c->lock);
+	lock_done(&c->sync_lock);
 	free(c);
 }
 
@@ -51,20 +54,38 @@ uint64_t commit_note_change(struct commit *c)
 	return atomic_fetch_add(&c->last_lsn, 1) + 1;
 }
 
-/* Syncs once; everything noted before it began is durable afterwards. */
-static int sync_store(struct commit *c)
+static int sync_locked(struct commit *c) REQUIRES(c->sync_lock)
 {
 	uint64_t covers = atomic_load(&c->last_lsn);
-	uint64_t seen = atomic_load(&c->synced_lsn);
-	int r = store_sync(c->store);
+	int r;
 
-	atomic_fetch_add(&c->syncs, 1);
+	lock_acquire(&c->lock);
+	r = c->error;
+	lock_release(&c->lock);
 	if (r < 0)
-		log_error("a commit failed: until mailfs is restarted every fsync will fail");
-	/* commit_now() may have come between with a newer one. */
-	while (r == 0 && seen < covers &&
-		!atomic_compare_exchange_weak(&c->synced_lsn, &seen, covers))
-		;
+		return r;
+	r = store_sync(c->store);
+	atomic_fetch_add(&c->syncs, 1);
+	if (r == 0) {
+		atomic_store(&c->synced_lsn, covers);
+		return 0;
+	}
+	log_error("a commit failed: until mailfs is restarted every fsync will fail");
+	lock_acquire(&c->lock);
+	c->error = r;
+	lock_release(&c->lock);
+	return r;
+}
+
+/* Syncs once; everything noted before it began is durable afterwards. One at a time: the kernel
+ * reports a failed write to one caller only, and the next one would be told that all is well. */
+static int sync_store(struct commit *c)
+{
+	int r;
+
+	lock_acquire(&c->sync_lock);
+	r = sync_locked(c);
+	lock_release(&c->sync_lock);
 	return r;
 }
 
@@ -90,14 +111,10 @@ static void lead(struct commit *c)
 	lock_acquire(&c->lock);
 	while (!list_is_empty(&c->waiters)) {
 		list_splice(&batch, &c->waiters);
-		error = c->error;
 		lock_release(&c->lock);
-		if (error == 0)
-			error = sync_store(c);
+		error = sync_store(c);
 		answer(&batch, error);
 		lock_acquire(&c->lock);
-		if (error < 0)
-			c->error = error;
 	}
 	c->syncing = false;
 	lock_release(&c->lock);
@@ -162,13 +179,7 @@ int commit_now(struct commit *c)
 		atomic_fetch_add(&c->covered, 1);
 		return 0;
 	}
-	r = sync_store(c);
-	if (r < 0) {
-		lock_acquire(&c->lock);
-		c->error = r;
-		lock_release(&c->lock);
-	}
-	return r;
+	return sync_store(c);
 }
 
 void commit_get_figures(struct commit *c, struct commit_figures *ret)
