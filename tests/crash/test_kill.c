@@ -13,8 +13,6 @@
 #include <config.h>
 #include "check_main.h"
 
-#include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -31,6 +29,7 @@
 #include "cache/body_map.h"
 #include "cache/body_object.h"
 #include "cache/node_private.h"
+#include "log_watch.h"
 #include "node_fixture.h"
 #include "util/clock.h"
 
@@ -73,77 +72,17 @@ struct state {
 };
 
 #define MOST_STATES 20000
-#define MOST_LOGS 4096
 
 /* Seen by parent and children. */
 struct shared {
 	struct state states[MOST_STATES]; /* the first, and after each operation of this round */
 	int n_states, n_done;             /* without and with the one under way */
 	int n_synced;
-	int found;                                    /* by the verifier: where in states[] */
-	_Atomic uint64_t log_synced_bytes[MOST_LOGS]; /* by number of the store's log */
+	int found; /* by the verifier: where in states[] */
 };
 
 static char directory[64];
 static struct shared *shared;
-
-/* ---- what of the store's log is safe from a loss of power */
-static int log_number(const char *path)
-{
-	const char *name = strrchr(path, '/');
-	int n, end = 0;
-
-	return name != NULL && sscanf(name, "/%d.log%n", &n, &end) == 1 && end > 0 &&
-			       name[end] == '\0' && n < MOST_LOGS
-		       ? n
-		       : -1;
-}
-
-/* Instead of libc's, also for RocksDB. */
-int fdatasync(int fd)
-{
-	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
-	char link[64], path[256] = "";
-	struct stat st;
-	int r, n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1) > 0 ? log_number(path) : -1;
-	if (n < 0 || shared == NULL || fstat(fd, &st) < 0)
-		return real(fd);
-	r = real(fd);
-	if (r == 0)
-		atomic_store(&shared->log_synced_bytes[n], (uint64_t)st.st_size);
-	return r;
-}
-
-static void lose_power(unsigned int *seed)
-{
-	char path[400], newest[400] = "";
-	struct dirent *entry;
-	struct stat st;
-	DIR *dir;
-	int number = -1;
-	uint64_t synced;
-
-	snprintf(path, sizeof(path), "%s/db", directory);
-	dir = opendir(path);
-	ck_assert_ptr_nonnull(dir);
-	while ((entry = readdir(dir)) != NULL) {
-		snprintf(path, sizeof(path), "%s/db/%s", directory, entry->d_name);
-		if (log_number(path) > number) {
-			number = log_number(path);
-			memcpy(newest, path, sizeof(path));
-		}
-	}
-	closedir(dir);
-	if (number < 0 || stat(newest, &st) < 0)
-		return;
-	synced = atomic_load(&shared->log_synced_bytes[number]);
-	ck_assert_uint_le(synced, (uint64_t)st.st_size);
-	synced += (uint64_t)rand_r(seed) % ((uint64_t)st.st_size - synced + 1);
-	ck_assert_int_eq(truncate(newest, (off_t)synced), 0);
-}
 
 static uint8_t byte_at(uint32_t seed, uint64_t at)
 {
@@ -567,7 +506,7 @@ static void one_round(unsigned int round, bool power)
 	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
 		"round %u: the worker ended by itself (%d)", round, status);
 	if (power)
-		lose_power(&seed);
+		log_watch_lose_power(directory, &seed);
 	first = power ? shared->n_synced : shared->n_done;
 	pid = fork();
 	if (pid == 0)
@@ -587,6 +526,7 @@ static void run_rounds(bool power)
 	shared = mmap(
 		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(shared, MAP_FAILED);
+	log_watch_start();
 	snprintf(directory, sizeof(directory), "/tmp/mailfs-kill-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(text, sizeof(text), "%s/objects", directory);
