@@ -11,7 +11,7 @@
 #include "util/lock.h"
 
 #define SESSION_OPCODES 64
-#define SESSION_MAX_THREADS 64
+#define SESSION_MAX_THREADS 256
 
 struct session {
 	struct fs *fs;
