@@ -117,7 +117,8 @@ int main(int argc, char **argv)
 	char *message = NULL;
 
 	if (argc != 2) {
-		fprintf(stderr, "usage: block_size DIRECTORY (a new one, on the disk to measure)\n");
+		fprintf(stderr,
+			"usage: block_size DIRECTORY (a new one, on the disk to measure)\n");
 		return 2;
 	}
 	options.directory = argv[1];

@@ -35,15 +35,15 @@ struct body_uploader {
 	bool started;
 	struct lock lock;
 	struct lock_condition changed;
-	struct list_node queue;  /* of struct queued, by due time; protected by lock */
-	uint64_t n_queued;       /* in the queue or in flight; protected by lock */
-	unsigned int in_flight;  /* protected by lock */
-	unsigned int flushing;   /* callers that wait; protected by lock */
-	bool stopping;           /* protected by lock */
-	uint64_t next_wave_ms;   /* protected by lock */
-	uint64_t pause_until_ms; /* after a failure; protected by lock */
-	uint64_t pause_ms;       /* protected by lock */
-	int last_error;          /* of the last put; protected by lock */
+	struct list_node queue;          /* of struct queued, by due time; protected by lock */
+	uint64_t n_queued;               /* in the queue or in flight; protected by lock */
+	unsigned int in_flight;          /* protected by lock */
+	unsigned int flushing;           /* callers that wait; protected by lock */
+	bool stopping;                   /* protected by lock */
+	uint64_t next_wave_ms;           /* protected by lock */
+	uint64_t pause_until_ms;         /* after a failure; protected by lock */
+	uint64_t pause_ms;               /* protected by lock */
+	int last_error;                  /* of the last put; protected by lock */
 	uint64_t objects, objects_bytes; /* protected by lock */
 };
 
@@ -149,8 +149,7 @@ static void start_put(struct flight *f)
 {
 	struct upload_task *task = f->task;
 	struct backend_condition condition = {.type = BACKEND_IF_ABSENT};
-	struct backend_call call = {
-		.priority = BACKEND_BACKGROUND, .done = put_done, .arg = f};
+	struct backend_call call = {.priority = BACKEND_BACKGROUND, .done = put_done, .arg = f};
 
 	backend_put(f->uploader->node->backend, task->key, task->object.parts, task->object.n_parts,
 		&condition, &call);

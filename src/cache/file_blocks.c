@@ -118,8 +118,8 @@ static uint64_t walk_next(struct walk *w, uint64_t block)
 	return local < remote ? local : remote;
 }
 
-int file_blocks_count(struct node *node, const struct inode *inode, uint64_t first, uint64_t end,
-	uint64_t *ret)
+int file_blocks_count(
+	struct node *node, const struct inode *inode, uint64_t first, uint64_t end, uint64_t *ret)
 {
 	uint64_t count = 0;
 	struct walk w;

@@ -26,8 +26,8 @@ int file_blocks_load(struct node *node, const struct inode *inode, uint64_t bloc
 int file_blocks_exists(struct node *node, const struct inode *inode, uint64_t block);
 
 /* How many of the blocks [first, end) exist. */
-int file_blocks_count(struct node *node, const struct inode *inode, uint64_t first, uint64_t end,
-	uint64_t *ret);
+int file_blocks_count(
+	struct node *node, const struct inode *inode, uint64_t first, uint64_t end, uint64_t *ret);
 
 /* Deletes the local blocks [first, end). */
 void file_blocks_delete(

@@ -29,8 +29,8 @@ struct span {
 };
 
 /* Copies what of the block (its value may be short) lies within the span. */
-static void copy_block(const struct span *span, uint64_t block_start, const uint8_t *value,
-	size_t value_bytes)
+static void copy_block(
+	const struct span *span, uint64_t block_start, const uint8_t *value, size_t value_bytes)
 {
 	uint64_t from = block_start > span->offset ? block_start : span->offset;
 	uint64_t span_end = span->offset + span->size_bytes;
@@ -139,8 +139,8 @@ static int merge_block(struct block_write *w, uint64_t block, size_t from, const
 	return 0;
 }
 
-static int write_block(struct block_write *w, uint64_t block, size_t from, const void *data,
-	size_t size_bytes)
+static int write_block(
+	struct block_write *w, uint64_t block, size_t from, const void *data, size_t size_bytes)
 {
 	struct inode *inode = w->inode;
 	uint64_t block_start = block << inode->block_shift;
@@ -234,8 +234,8 @@ static int shrink(struct transaction *t, struct inode *inode, uint64_t size_byte
 	if (r == 0 && (inode->flags & INODE_BODY)) {
 		r = body_map_cut_extents(t, inode->ino, size_bytes, BODY_MAP_TO_THE_END);
 		if (r == 0)
-			r = body_map_cancel_upload(t, inode->ino,
-				size_bytes >> inode->block_shift, BODY_MAP_TO_THE_END);
+			r = body_map_cancel_upload(t, inode->ino, size_bytes >> inode->block_shift,
+				BODY_MAP_TO_THE_END);
 	}
 	inode->blocks -= removed < inode->blocks ? removed : inode->blocks;
 	return r;
@@ -277,8 +277,8 @@ static int zero_edges(struct block_write *w, uint64_t offset, uint64_t end, uint
 	int r = 0;
 
 	if (first_whole > end_whole) /* within one block */
-		return zero_part(w, end_whole, (size_t)(offset - end_whole * bytes),
-			(size_t)(end - offset));
+		return zero_part(
+			w, end_whole, (size_t)(offset - end_whole * bytes), (size_t)(end - offset));
 	if (offset < first_whole * bytes)
 		r = zero_part(w, first_whole - 1, (size_t)(offset - (first_whole - 1) * bytes),
 			(size_t)(first_whole * bytes - offset));
@@ -307,11 +307,11 @@ int file_data_punch(struct transaction *t, struct inode *inode, uint64_t offset,
 	uint64_t size_bytes, struct extent *ret_missing)
 {
 	struct block_write w = {.t = t, .inode = inode, .missing = ret_missing};
-	uint64_t end = size_bytes < inode->size_bytes - offset ? offset + size_bytes
-							       : inode->size_bytes;
+	uint64_t end =
+		size_bytes < inode->size_bytes - offset ? offset + size_bytes : inode->size_bytes;
 	uint64_t first_whole = file_blocks_for(inode, offset);
-	uint64_t end_whole = end == inode->size_bytes ? file_blocks_for(inode, end)
-						      : end >> inode->block_shift;
+	uint64_t end_whole =
+		end == inode->size_bytes ? file_blocks_for(inode, end) : end >> inode->block_shift;
 	int r;
 
 	w.scratch = malloc((size_t)inode_block_bytes(inode));

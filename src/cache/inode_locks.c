@@ -58,8 +58,8 @@ static void add_stripe(struct inode_lock_set *set, uint16_t stripe)
 	set->n++;
 }
 
-void inode_locks_write(struct inode_locks *locks, const uint64_t *inos, unsigned int n,
-	struct inode_lock_set *ret)
+void inode_locks_write(
+	struct inode_locks *locks, const uint64_t *inos, unsigned int n, struct inode_lock_set *ret)
 {
 	*ret = (struct inode_lock_set){.locks = locks};
 	assert(n <= INODE_LOCKS_MAX);

@@ -24,21 +24,21 @@
 #define KEY_NODE_SECTION UINT32_MAX
 
 enum key_type {
-	KEY_ACCOUNT = 'A',     /* -> allocation of inode numbers */
-	KEY_COOKIE = 'C',      /* directory ino, position (fs/entry.h) -> entry, for readdir */
-	KEY_DATA = 'D',        /* ino, block -> content (STORE_DATA) */
-	KEY_EXTENT = 'E',      /* ino, offset -> object that holds it */
-	KEY_INODE = 'I',       /* ino -> attributes */
-	KEY_NAME = 'N',        /* directory ino, name -> entry, for lookup */
-	KEY_SYMLINK = 'S',     /* ino -> target */
-	KEY_XATTR = 'X',       /* ino, name -> value */
-	KEY_NODE_FORMAT = 'F', /* node section: version of all of this */
-	KEY_NODE_GARBAGE = 'G',  /* node section: object uuid -> account; to be removed */
-	KEY_NODE_LRU = 'L',      /* node section: time, ino -> nothing */
-	KEY_NODE_LOCAL = 'M',    /* node section: ino -> place in the LRU, local bytes */
-	KEY_NODE_ORPHAN = 'O',   /* node section: ino without a name */
-	KEY_NODE_PENDING = 'P',  /* node section: object uuid -> account; being put */
-	KEY_NODE_UPLOAD = 'U',   /* node section: ino -> dirty ranges */
+	KEY_ACCOUNT = 'A',      /* -> allocation of inode numbers */
+	KEY_COOKIE = 'C',       /* directory ino, position (fs/entry.h) -> entry, for readdir */
+	KEY_DATA = 'D',         /* ino, block -> content (STORE_DATA) */
+	KEY_EXTENT = 'E',       /* ino, offset -> object that holds it */
+	KEY_INODE = 'I',        /* ino -> attributes */
+	KEY_NAME = 'N',         /* directory ino, name -> entry, for lookup */
+	KEY_SYMLINK = 'S',      /* ino -> target */
+	KEY_XATTR = 'X',        /* ino, name -> value */
+	KEY_NODE_FORMAT = 'F',  /* node section: version of all of this */
+	KEY_NODE_GARBAGE = 'G', /* node section: object uuid -> account; to be removed */
+	KEY_NODE_LRU = 'L',     /* node section: time, ino -> nothing */
+	KEY_NODE_LOCAL = 'M',   /* node section: ino -> place in the LRU, local bytes */
+	KEY_NODE_ORPHAN = 'O',  /* node section: ino without a name */
+	KEY_NODE_PENDING = 'P', /* node section: object uuid -> account; being put */
+	KEY_NODE_UPLOAD = 'U',  /* node section: ino -> dirty ranges */
 };
 
 struct key {

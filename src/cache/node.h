@@ -18,30 +18,30 @@ enum node_ack {
 };
 
 struct node_options {
-	const char *directory;        /* <state>/db; made if missing */
-	struct backend *backend;      /* stays the caller's, outlives the node */
-	uint32_t account_depth;       /* the volume's */
-	uint64_t cache_size_bytes;    /* local bodies above this are evicted; 0: the default */
-	uint64_t memory_bytes;        /* for caches in memory; 0: the default */
-	uint64_t commit_interval_ms;  /* how long a body may wait for its upload */
-	bool strict_sync;             /* sync=strict: no sync is left to the next one */
+	const char *directory;       /* <state>/db; made if missing */
+	struct backend *backend;     /* stays the caller's, outlives the node */
+	uint32_t account_depth;      /* the volume's */
+	uint64_t cache_size_bytes;   /* local bodies above this are evicted; 0: the default */
+	uint64_t memory_bytes;       /* for caches in memory; 0: the default */
+	uint64_t commit_interval_ms; /* how long a body may wait for its upload */
+	bool strict_sync;            /* sync=strict: no sync is left to the next one */
 };
 
 struct node_figures {
-	uint64_t commits;              /* synced group commits */
-	uint64_t sync_requests;        /* fsyncs and publishes that programs asked for */
-	uint64_t syncs_covered;        /* answered at once, nothing new since the last commit */
-	uint64_t syncs_elided;         /* left to the sync that follows (file_class.h) */
-	uint64_t body_cache_bytes;     /* local copies of bodies, clean and dirty */
+	uint64_t commits;          /* synced group commits */
+	uint64_t sync_requests;    /* fsyncs and publishes that programs asked for */
+	uint64_t syncs_covered;    /* answered at once, nothing new since the last commit */
+	uint64_t syncs_elided;     /* left to the sync that follows (file_class.h) */
+	uint64_t body_cache_bytes; /* local copies of bodies, clean and dirty */
 	uint64_t body_cache_limit_bytes;
-	uint64_t dirty_files;          /* bodies not yet on the backend */
-	uint64_t oldest_dirty_ms;      /* age of the oldest of them */
+	uint64_t dirty_files;     /* bodies not yet on the backend */
+	uint64_t oldest_dirty_ms; /* age of the oldest of them */
 	uint64_t objects_put, objects_put_bytes;
 	uint64_t objects_fetched, objects_fetched_bytes;
 	uint64_t objects_removed;
 	uint64_t bodies_evicted;
-	int backend_error;             /* 0, or the negative errno of the last failed call */
-	int store_error;               /* 0, or why the store takes no more changes */
+	int backend_error; /* 0, or the negative errno of the last failed call */
+	int store_error;   /* 0, or why the store takes no more changes */
 	uint64_t free_disk_bytes;
 };
 

@@ -32,16 +32,16 @@ struct inode {
 	uint64_t entries;     /* directories: names in it */
 	uint64_t next_cookie; /* directories: for the next entry; grows for ever */
 	struct timespec atime, mtime, ctime, btime;
-	uint8_t block_shift; /* files: a block is 1 << block_shift bytes */
-	uint8_t file_class;  /* files: enum file_class, from the last name given */
+	uint8_t block_shift;    /* files: a block is 1 << block_shift bytes */
+	uint8_t file_class;     /* files: enum file_class, from the last name given */
 	uint8_t directory_kind; /* directories: enum directory_kind */
 	uint8_t depth;          /* directories of the root account: components below the root */
 	uint8_t flags;          /* enum inode_flag */
 	uint8_t deferral;       /* files: number of a struct file_class_deferral, or 0 */
 
 	/* In memory only. */
-	uint64_t changed_lsn;     /* commit.h: what a sync of it must cover */
-	uint64_t first_cookie;    /* directories: no entry has a smaller one */
+	uint64_t changed_lsn;  /* commit.h: what a sync of it must cover */
+	uint64_t first_cookie; /* directories: no entry has a smaller one */
 };
 
 static inline bool inode_is_directory(const struct inode *inode)
@@ -108,7 +108,7 @@ struct upload {
 	int64_t since_ms; /* since 1970: when the oldest of these changes was made */
 	uint32_t n_dirty;
 	struct block_range dirty[RECORD_UPLOAD_MAX_RANGES]; /* sorted, apart from each other */
-	bool running;              /* `object` is being put for `uploading` */
+	bool running; /* `object` is being put for `uploading` */
 	struct block_range uploading;
 	struct uuid object;
 };

@@ -49,8 +49,8 @@ int store_open(const struct store_options *options, struct store **ret, char **r
 void store_close(struct store *store);
 
 /* -ENOENT: no such key. On success the caller calls store_value_done(). */
-int store_get(
-	struct store *store, enum store_table table, const struct key *key, struct store_value *ret);
+int store_get(struct store *store, enum store_table table, const struct key *key,
+	struct store_value *ret);
 void store_value_done(struct store_value *value);
 
 /* ---- changes; errors of memory show up at store_write() */
@@ -72,8 +72,8 @@ int store_write(struct store *store, struct store_batch *b);
 int store_sync(struct store *store);
 
 /* ---- scans over a consistent view, from `from` up to but without `to` */
-struct store_iterator *store_iterator_new(struct store *store, enum store_table table,
-	const struct key *from, const struct key *to);
+struct store_iterator *store_iterator_new(
+	struct store *store, enum store_table table, const struct key *from, const struct key *to);
 bool store_iterator_valid(const struct store_iterator *it);
 void store_iterator_next(struct store_iterator *it);
 

@@ -41,8 +41,8 @@ void transaction_put_garbage(struct transaction *t, uint32_t account, const stru
 	uint8_t data[RECORD_SMALL_BYTES];
 	struct key key = key_node_uuid(KEY_NODE_GARBAGE, object);
 
-	store_batch_put(t->batch, STORE_META, &key, data,
-		record_encode_object_account(account, data));
+	store_batch_put(
+		t->batch, STORE_META, &key, data, record_encode_object_account(account, data));
 	t->has_garbage = true;
 }
 

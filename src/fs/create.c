@@ -73,8 +73,8 @@ static int set_traits(struct transaction *t, const struct creation *c, const str
 	return fs_apply_traits(t, inode, &traits);
 }
 
-static int put_all(struct fs *fs, const struct creation *c, struct inode *parent,
-	struct inode *inode)
+static int put_all(
+	struct fs *fs, const struct creation *c, struct inode *parent, struct inode *inode)
 {
 	struct key target = key_symlink(inode->ino);
 	struct transaction t;

@@ -114,9 +114,8 @@ static int begin(struct scan *s, uint64_t ino, uint64_t offset, struct store_ite
 	if (r == 0 && !inode_is_directory(&s->directory))
 		r = -ENOTDIR;
 	if (r == 0) {
-		s->lowest_cookie = offset < DOT_DOT_OFFSET + 1
-					   ? s->directory.next_cookie
-					   : entry_cookie_at(offset);
+		s->lowest_cookie = offset < DOT_DOT_OFFSET + 1 ? s->directory.next_cookie
+							       : entry_cookie_at(offset);
 		from = key_cookie(ino, offset + 1);
 		to = key_cookie(ino, entry_position(s->directory.first_cookie) + 1);
 		*ret = store_iterator_new(s->fs->node->store, STORE_META, &from, &to);
@@ -129,8 +128,7 @@ static int begin(struct scan *s, uint64_t ino, uint64_t offset, struct store_ite
 int fs_readdir(struct fs *fs, uint64_t ino, uint64_t offset, bool with_attributes,
 	fs_entry_fn *take, void *arg)
 {
-	struct scan s = {
-		.fs = fs, .with_attributes = with_attributes, .take = take, .arg = arg};
+	struct scan s = {.fs = fs, .with_attributes = with_attributes, .take = take, .arg = arg};
 	struct store_iterator *it = NULL;
 	int r;
 

@@ -45,8 +45,8 @@ void entry_replace(struct transaction *t, const struct inode *directory, const c
 	put_entry(t, directory->ino, name, ino, mode, old->cookie);
 }
 
-void entry_remove(struct transaction *t, struct inode *directory, const char *name,
-	const struct entry *old)
+void entry_remove(
+	struct transaction *t, struct inode *directory, const char *name, const struct entry *old)
 {
 	struct key by_name = key_name(directory->ino, name);
 	struct key by_cookie = key_cookie(directory->ino, entry_position(old->cookie));

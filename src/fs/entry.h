@@ -35,7 +35,7 @@ void entry_add(struct transaction *t, struct inode *directory, const char *name,
 /* The name leads to another inode from now on, at the same place in the directory. */
 void entry_replace(struct transaction *t, const struct inode *directory, const char *name,
 	const struct entry *old, uint64_t ino, uint32_t mode);
-void entry_remove(struct transaction *t, struct inode *directory, const char *name,
-	const struct entry *old);
+void entry_remove(
+	struct transaction *t, struct inode *directory, const char *name, const struct entry *old);
 
 #endif

@@ -50,7 +50,7 @@ struct fs_attributes {
 
 /* Result of a waiting operation. `data` lives until `done` returns. */
 struct fs_reply {
-	int error; /* 0 or negative errno */
+	int error;                              /* 0 or negative errno */
 	const struct fs_attributes *attributes; /* setattr, link */
 	const void *data;                       /* read */
 	size_t size_bytes;                      /* read, write */
@@ -107,8 +107,8 @@ int fs_readlink(struct fs *fs, uint64_t ino, char *target, size_t size_bytes);
 int fs_getattr(struct fs *fs, uint64_t ino, struct fs_attributes *ret);
 void fs_setattr(struct fs *fs, const struct fs_caller *caller, uint64_t ino, unsigned int set,
 	const struct fs_attributes *values, fs_done_fn *done, void *arg);
-int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value,
-	size_t size_bytes, int flags);
+int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value, size_t size_bytes,
+	int flags);
 
 /* The size of the value; with size_bytes 0 nothing is copied. -ERANGE when it does not fit. */
 ssize_t fs_getxattr(struct fs *fs, uint64_t ino, const char *name, void *value, size_t size_bytes);

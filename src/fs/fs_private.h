@@ -49,7 +49,8 @@ void fs_touch_directory(struct inode *directory, const struct timespec *now);
 /* What the name says is noted in the file's inode; its content becomes a body if it must. */
 int fs_apply_traits(struct transaction *t, struct inode *file, const struct file_traits *traits);
 
-/* Clears what Linux clears when somebody changes a file: S_ISUID, and S_ISGID with group execute. */
+/* Clears what Linux clears when somebody changes a file: S_ISUID, and S_ISGID with group execute.
+ */
 void fs_clear_privileges(struct inode *file);
 
 /* Takes away the kernel's reference after an operation that failed behind inode_refs_take(). */

@@ -151,7 +151,8 @@ static int check(struct renaming *n)
 static int settle(struct renaming *n, struct transaction *t, struct inode *moved,
 	const struct end *from, const struct end *to)
 {
-	uint8_t old_kind = from->directory->directory_kind, new_kind = to->directory->directory_kind;
+	uint8_t old_kind = from->directory->directory_kind,
+		new_kind = to->directory->directory_kind;
 	struct file_traits before = file_class_file(old_kind, from->name);
 	struct file_traits after = file_class_file(new_kind, to->name);
 
@@ -219,8 +220,8 @@ static int move(struct renaming *n, struct transaction *t)
 	entry_remove(t, from->directory, from->name, &from->entry);
 	if (to->exists) {
 		drop_replaced(n, t, to);
-		entry_replace(t, to->directory, to->name, &to->entry, from->inode.ino,
-			from->inode.mode);
+		entry_replace(
+			t, to->directory, to->name, &to->entry, from->inode.ino, from->inode.mode);
 	} else {
 		entry_add(t, to->directory, to->name, from->inode.ino, from->inode.mode);
 	}

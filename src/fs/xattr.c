@@ -71,8 +71,8 @@ static int set_locked(struct fs *fs, uint64_t ino, const char *name, const void 
 	return commit_change(fs, &t, ino);
 }
 
-int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value,
-	size_t size_bytes, int flags)
+int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value, size_t size_bytes,
+	int flags)
 {
 	struct inode_lock_set locks;
 	int r = check_xattr_name(name);

@@ -39,8 +39,8 @@ static unsigned int translate_set(int to_set)
 	return set;
 }
 
-void handle_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
-	struct fuse_file_info *fi)
+void handle_setattr(
+	fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
 	struct fs_caller caller = reply_caller(req);
 	struct fs_attributes values = {
@@ -60,8 +60,8 @@ void handle_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_se
 }
 
 /* ---- extended attributes */
-void handle_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
-	size_t size, int flags)
+void handle_setxattr(
+	fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
 	reply_error(req, fs_setxattr(session_of(req)->fs, ino, name, value, size, flags));
 }

@@ -50,8 +50,8 @@ void handle_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
 {
 	struct fs_caller caller = reply_caller(req);
 	struct fs_attributes attributes;
-	int r = fs_mknod(session_of(req)->fs, &caller, parent, name, mode, (uint32_t)rdev,
-		&attributes);
+	int r = fs_mknod(
+		session_of(req)->fs, &caller, parent, name, mode, (uint32_t)rdev, &attributes);
 
 	reply_made(req, r, &attributes);
 }

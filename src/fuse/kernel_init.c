@@ -130,8 +130,8 @@ static const char *const opcode_names[SESSION_OPCODES] = {
 	[FUSE_COPY_FILE_RANGE] = "COPY_FILE_RANGE",
 };
 
-void session_count_requests(
-	const struct session *s, void (*take)(void *arg, const char *opcode, uint64_t count), void *arg)
+void session_count_requests(const struct session *s,
+	void (*take)(void *arg, const char *opcode, uint64_t count), void *arg)
 {
 	for (unsigned int i = 0; i < SESSION_OPCODES; i++) {
 		uint64_t count = atomic_load(&s->requests[i]);

@@ -57,13 +57,14 @@ int session_new(struct fs *fs, const struct session_options *o, struct session *
 		if (s->n_threads > SESSION_MAX_THREADS)
 			s->n_threads = SESSION_MAX_THREADS;
 		s->mountpoint = strdup(o->mountpoint);
-		s->control_socket =
-			o->control_socket != NULL ? strdup(o->control_socket) : NULL;
+		s->control_socket = o->control_socket != NULL ? strdup(o->control_socket) : NULL;
 		s->wake_fd = eventfd(0, EFD_CLOEXEC);
 	}
 	if (r == 0) {
 		s->fuse = fuse_session_new(&args, &handlers, sizeof(handlers), s);
-		r = s->fuse == NULL ? -EINVAL : s->wake_fd < 0 || s->mountpoint == NULL ? -ENOMEM : 0;
+		r = s->fuse == NULL                           ? -EINVAL
+		    : s->wake_fd < 0 || s->mountpoint == NULL ? -ENOMEM
+							      : 0;
 	}
 	fuse_opt_free_args(&args);
 	if (r < 0) {

@@ -13,12 +13,12 @@
 struct session;
 
 struct session_options {
-	const char *source;          /* shown as fsname, the volume's URL */
-	const char *mountpoint;      /* passed on unchanged, also /dev/fd/N */
-	const char *fuse_options;    /* comma list for the kernel mount, e.g. "allow_other,nodev" */
-	unsigned int threads;        /* 0: the default */
-	const char *control_socket;  /* shown to mailfs-admin through an xattr of the root */
-	bool debug;                  /* libfuse's trace on stderr */
+	const char *source;         /* shown as fsname, the volume's URL */
+	const char *mountpoint;     /* passed on unchanged, also /dev/fd/N */
+	const char *fuse_options;   /* comma list for the kernel mount, e.g. "allow_other,nodev" */
+	unsigned int threads;       /* 0: the default */
+	const char *control_socket; /* shown to mailfs-admin through an xattr of the root */
+	bool debug;                 /* libfuse's trace on stderr */
 	void (*on_serving)(void *arg); /* called once, as the kernel's INIT is answered */
 	void *arg;
 };
@@ -35,7 +35,7 @@ void session_exit(struct session *s);
 void session_free(struct session *s);
 
 /* Requests answered so far, by FUSE opcode name; for `status`. Calls `take` for each non-zero. */
-void session_count_requests(
-	const struct session *s, void (*take)(void *arg, const char *opcode, uint64_t count), void *arg);
+void session_count_requests(const struct session *s,
+	void (*take)(void *arg, const char *opcode, uint64_t count), void *arg);
 
 #endif

@@ -63,11 +63,10 @@ void handle_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void handle_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count);
 void handle_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
 void handle_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void handle_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
-	struct fuse_file_info *fi);
+void handle_setattr(
+	fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
 void handle_readlink(fuse_req_t req, fuse_ino_t ino);
-void handle_mknod(
-	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void handle_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
 void handle_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
 void handle_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
 void handle_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);

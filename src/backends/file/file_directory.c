@@ -43,8 +43,7 @@ struct file_directories {
 	size_t n_durable;
 };
 
-int file_directories_new(
-	int root_fd, struct file_group_sync *syncs, struct file_directories **ret)
+int file_directories_new(int root_fd, struct file_group_sync *syncs, struct file_directories **ret)
 {
 	struct file_directories *ds = calloc(1, sizeof(*ds));
 

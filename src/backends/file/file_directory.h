@@ -25,8 +25,7 @@ struct file_sync {
 };
 
 /* root_fd and syncs stay the caller's. */
-int file_directories_new(
-	int root_fd, struct file_group_sync *syncs, struct file_directories **ret);
+int file_directories_new(int root_fd, struct file_group_sync *syncs, struct file_directories **ret);
 
 /* All directories must be closed. NULL is allowed. */
 void file_directories_free(struct file_directories *ds);
