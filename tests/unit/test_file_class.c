@@ -503,10 +503,10 @@ END_TEST
 START_TEST(test_blocks_and_names)
 {
 	ck_assert_uint_eq(file_class_path("dovecot.index.log").block_shift, 10);
-	ck_assert_uint_eq(file_class_path("dovecot.index.cache").block_shift, 12);
-	ck_assert_uint_eq(file_class_path("dovecot-uidlist").block_shift, 12);
-	ck_assert_uint_eq(file_class_path("u.1").block_shift, 14);
-	ck_assert_uint_eq(file_class_path(".temp.x").block_shift, 14);
+	ck_assert_uint_eq(file_class_path("dovecot.index.cache").block_shift, 11);
+	ck_assert_uint_eq(file_class_path("dovecot-uidlist").block_shift, 11);
+	ck_assert_uint_eq(file_class_path("u.1").block_shift, 13);
+	ck_assert_uint_eq(file_class_path(".temp.x").block_shift, 13);
 	ck_assert_uint_eq(file_class_path("x").block_shift, 12);
 	ck_assert_str_eq(file_class_name(ORDINARY), "ordinary");
 	ck_assert_str_eq(file_class_name(INDEX), "index");
