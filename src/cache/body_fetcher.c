@@ -162,7 +162,7 @@ static void fetch_done(struct backend_result *result, void *arg)
 	int r = receive(fetch, result);
 	struct list_node waiters, *node;
 
-	atomic_store(&f->node->backend_error, result->error);
+	atomic_store(&f->node->backend_errors[NODE_BACKEND_GET], result->error);
 	list_init(&waiters);
 	lock_acquire(&f->lock);
 	list_remove(&fetch->node);

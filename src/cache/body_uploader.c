@@ -131,7 +131,7 @@ static void put_done(struct backend_result *result, void *arg)
 	bool more = false;
 	int r = upload_task_finish(f->task, result->error, &more);
 
-	atomic_store(&u->node->backend_error, result->error);
+	atomic_store(&u->node->backend_errors[NODE_BACKEND_PUT], result->error);
 	if (r == 0 && result->error == 0) {
 		lock_acquire(&u->lock);
 		u->objects++;

@@ -104,6 +104,15 @@ int node_open(const struct node_options *o, struct node **ret, char **ret_messag
 	return 0;
 }
 
+static int backend_error(struct node *node)
+{
+	int error = 0;
+
+	for (int i = 0; i < NODE_BACKEND_CALLS && error == 0; i++)
+		error = atomic_load(&node->backend_errors[i]);
+	return error;
+}
+
 void node_get_figures(struct node *node, struct node_figures *ret)
 {
 	struct commit_figures commits;
@@ -128,7 +137,7 @@ void node_get_figures(struct node *node, struct node_figures *ret)
 		.objects_fetched_bytes = fetches.objects_bytes,
 		.objects_removed = object_reaper_removed(node->reaper),
 		.bodies_evicted = body_evictor_evicted(node->evictor),
-		.backend_error = atomic_load(&node->backend_error),
+		.backend_error = backend_error(node),
 		.store_error = commits.error,
 		.free_disk_bytes = store_free_disk_bytes(node->store),
 	};

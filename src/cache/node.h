@@ -40,7 +40,7 @@ struct node_figures {
 	uint64_t objects_fetched, objects_fetched_bytes;
 	uint64_t objects_removed;
 	uint64_t bodies_evicted;
-	int backend_error; /* 0, or the negative errno of the last failed call */
+	int backend_error; /* 0, or why the last put, get or removal failed */
 	int store_error;   /* 0, or why the store takes no more changes */
 	uint64_t free_disk_bytes;
 };

@@ -19,6 +19,9 @@ struct body_uploader;
 struct body_evictor;
 struct object_reaper;
 
+enum node_backend_call { NODE_BACKEND_PUT, NODE_BACKEND_GET, NODE_BACKEND_REMOVE };
+#define NODE_BACKEND_CALLS 3
+
 struct node {
 	struct backend *backend;
 	struct store *store;
@@ -34,7 +37,8 @@ struct node {
 	uint32_t account_depth;
 	bool strict_sync;
 	_Atomic uint64_t syncs_elided;
-	_Atomic int backend_error; /* of the last call that failed; 0 after one that did not */
+	/* Of the last call of each kind: one that works says nothing about the others. */
+	_Atomic int backend_errors[NODE_BACKEND_CALLS];
 };
 
 /* The inode's record, from memory or the store. The caller holds its lock. -ENOENT. */

@@ -109,7 +109,7 @@ static int remove_objects(struct object_reaper *reaper, const struct garbage *ba
 		body_object_key(batch[i].account, &batch[i].object, texts[i]);
 		r = backend_remove_wait(reaper->node->backend, texts[i]);
 	}
-	atomic_store(&reaper->node->backend_error, r);
+	atomic_store(&reaper->node->backend_errors[NODE_BACKEND_REMOVE], r);
 	return r;
 }
 
