@@ -77,6 +77,11 @@ static int sync_locked(struct commit *c) REQUIRES(c->sync_lock)
 	return r;
 }
 
+uint64_t commit_last_lsn(const struct commit *c)
+{
+	return atomic_load(&c->last_lsn);
+}
+
 /* Syncs once; everything noted before it began is durable afterwards. One at a time: the kernel
  * reports a failed write to one caller only, and the next one would be told that all is well. */
 static int sync_store(struct commit *c)

@@ -35,6 +35,9 @@ void commit_free(struct commit *c);
 /* Numbers a change that the store has just accepted. */
 uint64_t commit_note_change(struct commit *c);
 
+/* Of the newest change so far. */
+uint64_t commit_last_lsn(const struct commit *c);
+
 /* Calls `done` once everything up to `lsn` is durable; before returning if it is. */
 void commit_wait(struct commit *c, uint64_t lsn, commit_done_fn *done, void *arg);
 

@@ -38,6 +38,7 @@ enum key_type {
 	KEY_NODE_LOCAL = 'M',   /* node section: ino -> place in the LRU, local bytes */
 	KEY_NODE_ORPHAN = 'O',  /* node section: ino without a name */
 	KEY_NODE_PENDING = 'P', /* node section: object uuid -> account; being put */
+	KEY_NODE_TORN = 'T',    /* node section: ino -> size before an append that may be half */
 	KEY_NODE_UPLOAD = 'U',  /* node section: ino -> dirty ranges */
 };
 

@@ -11,6 +11,7 @@
 #include "cache/inode_remove.h"
 #include "cache/node_private.h"
 #include "cache/object_reaper.h"
+#include "cache/torn_write.h"
 #include "util/clock.h"
 
 #define DEFAULT_MEMORY_BYTES (UINT64_C(256) << 20)
@@ -49,9 +50,11 @@ static int make_parts(struct node *node, const struct node_options *o, uint64_t 
 	node->uploader = body_uploader_new(node, o->commit_interval_ms);
 	node->evictor = body_evictor_new(node, o->cache_size_bytes);
 	node->reaper = object_reaper_new(node);
+	node->torn_writes = torn_writes_new(node);
 	if (node->commit == NULL || node->accounts == NULL || node->inodes == NULL ||
 		node->locks == NULL || node->refs == NULL || node->fetcher == NULL ||
-		node->uploader == NULL || node->evictor == NULL || node->reaper == NULL)
+		node->uploader == NULL || node->evictor == NULL || node->reaper == NULL ||
+		node->torn_writes == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -65,6 +68,10 @@ static int recover_and_start(struct node *node)
 		r = body_uploader_recover(node->uploader);
 	if (r == 0)
 		r = inode_remove_leftovers(node);
+	if (r == 0)
+		r = torn_writes_recover(node);
+	if (r == 0)
+		r = torn_writes_start(node->torn_writes);
 	if (r == 0)
 		r = body_evictor_start(node->evictor);
 	if (r == 0)
@@ -166,6 +173,7 @@ void node_close(struct node *node)
 {
 	if (node == NULL)
 		return;
+	torn_writes_stop(node->torn_writes);
 	body_uploader_stop(node->uploader);
 	body_evictor_stop(node->evictor);
 	object_reaper_stop(node->reaper);
@@ -173,6 +181,7 @@ void node_close(struct node *node)
 	body_uploader_free(node->uploader);
 	body_evictor_free(node->evictor);
 	object_reaper_free(node->reaper);
+	torn_writes_free(node->torn_writes);
 	body_fetcher_free(node->fetcher);
 	commit_free(node->commit);
 	account_table_free(node->accounts);

@@ -18,6 +18,7 @@ struct body_fetcher;
 struct body_uploader;
 struct body_evictor;
 struct object_reaper;
+struct torn_writes;
 
 enum node_backend_call { NODE_BACKEND_PUT, NODE_BACKEND_GET, NODE_BACKEND_REMOVE };
 #define NODE_BACKEND_CALLS 3
@@ -34,6 +35,7 @@ struct node {
 	struct body_uploader *uploader;
 	struct body_evictor *evictor;
 	struct object_reaper *reaper;
+	struct torn_writes *torn_writes;
 	uint32_t account_depth;
 	bool strict_sync;
 	_Atomic uint64_t syncs_elided;

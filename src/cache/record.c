@@ -273,6 +273,25 @@ int record_decode_object_account(const void *data, size_t size_bytes, uint32_t *
 	return r;
 }
 
+size_t record_encode_torn_size(uint64_t size_bytes, uint8_t data[RECORD_SMALL_BYTES])
+{
+	struct encoder e = begin(data, RECORD_SMALL_BYTES);
+
+	encode_u64(&e, size_bytes);
+	return finish(&e);
+}
+
+int record_decode_torn_size(const void *data, size_t size_bytes, uint64_t *ret)
+{
+	struct decoder d = open_record(data, size_bytes);
+	uint64_t size = decode_u64(&d);
+	int r = close_record(&d);
+
+	if (r == 0)
+		*ret = size;
+	return r;
+}
+
 size_t record_encode_local(const struct local_body *l, uint8_t data[RECORD_SMALL_BYTES])
 {
 	struct encoder e = begin(data, RECORD_SMALL_BYTES);

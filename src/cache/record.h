@@ -1,9 +1,9 @@
 /*
  * record.h: values of the local store (doc/format-metadata.md): to and from bytes.
  *
- * Every value begins with a version byte. Decoders check all bounds and give -EBADMSG for what
- * they do not understand; they are fuzzed. Encoders write into a buffer of the named size, which
- * always suffices.
+ * Every value but content, symlink targets and xattrs begins with a version byte. Decoders check
+ * all bounds and give -EBADMSG for what they do not understand; they are fuzzed. Encoders write
+ * into a buffer of the named size, which always suffices.
  */
 #ifndef MAILFS_CACHE_RECORD_H
 #define MAILFS_CACHE_RECORD_H
@@ -40,6 +40,7 @@ struct inode {
 	uint8_t deferral;       /* files: number of a struct file_class_deferral, or 0 */
 
 	/* In memory only. */
+	bool torn;             /* torn_write.h: the last append may be half of one */
 	uint64_t changed_lsn;  /* commit.h: what a sync of it must cover */
 	uint64_t first_cookie; /* directories: no entry has a smaller one */
 };
@@ -128,6 +129,10 @@ struct local_body {
 	uint64_t used_ms;
 	uint64_t size_bytes;
 };
+/* KEY_NODE_TORN: how long the file was before. */
+size_t record_encode_torn_size(uint64_t size_bytes, uint8_t data[RECORD_SMALL_BYTES]);
+int record_decode_torn_size(const void *data, size_t size_bytes, uint64_t *ret);
+
 size_t record_encode_local(const struct local_body *l, uint8_t data[RECORD_SMALL_BYTES]);
 int record_decode_local(const void *data, size_t size_bytes, struct local_body *ret);
 

@@ -6,6 +6,7 @@
 #include "cache/body_uploader.h"
 #include "cache/node_private.h"
 #include "cache/object_reaper.h"
+#include "cache/torn_write.h"
 
 int transaction_begin(struct node *node, struct transaction *ret)
 {
@@ -22,6 +23,9 @@ void transaction_put_inode(struct transaction *t, struct inode *inode)
 		assert(t->inodes[i]->ino != inode->ino || t->inodes[i] == inode);
 	assert(t->n_inodes < TRANSACTION_MAX_INODES);
 	store_batch_put(t->batch, STORE_META, &key, data, record_encode_inode(inode, data));
+	if (inode->torn)
+		torn_write_forget(t, inode->ino);
+	inode->torn = false;
 	t->inodes[t->n_inodes++] = inode;
 }
 

@@ -9,6 +9,7 @@
 #include "cache/body_evictor.h"
 #include "cache/body_fetcher.h"
 #include "cache/file_data.h"
+#include "cache/torn_write.h"
 #include "fs/fs_private.h"
 
 /*
@@ -22,8 +23,10 @@ struct data_op {
 	uint64_t ino, offset, size_bytes;
 	const void *source; /* write: the caller's, or owned_source */
 	void *owned_source;
-	void *buffer;         /* read */
-	int mode;             /* fallocate */
+	void *buffer;     /* read */
+	int mode;         /* fallocate */
+	bool may_be_half; /* write: torn_write.h */
+	uint64_t old_size_bytes;
 	struct uuid fetching; /* the object that it waits for */
 	fs_done_fn *done;
 	void *arg;
@@ -195,7 +198,18 @@ static int commit_content(struct data_op *op, struct transaction *t, struct inod
 		fs_clear_privileges(inode);
 	inode->mtime = inode->ctime = fs_now();
 	transaction_put_inode(t, inode);
+	if (op->may_be_half) {
+		torn_write_note(t, op->ino, op->old_size_bytes);
+		inode->torn = true;
+	}
 	return transaction_commit(t);
+}
+
+/* Of the files that Dovecot appends records to; see torn_write.h. */
+static bool may_be_half(const struct inode *inode, uint64_t offset, uint64_t old_size)
+{
+	return (inode->file_class == FILE_CLASS_INDEX || inode->file_class == FILE_CLASS_CONTROL) &&
+	       offset == old_size && torn_write_is_likely(old_size, inode->size_bytes);
 }
 
 static int write_locked(struct data_op *op, struct extent *ret_missing)
@@ -203,13 +217,17 @@ static int write_locked(struct data_op *op, struct extent *ret_missing)
 	struct transaction t;
 	struct inode inode;
 	int r = load_file(op->fs, op->ino, &inode);
+	uint64_t old_size;
 
 	if (r == 0)
 		r = transaction_begin(op->fs->node, &t);
 	if (r < 0)
 		return r;
+	old_size = inode.size_bytes;
 	r = file_data_write(
 		&t, &inode, op->offset, op->source, (size_t)op->size_bytes, ret_missing);
+	op->may_be_half = r == 0 && may_be_half(&inode, op->offset, old_size);
+	op->old_size_bytes = old_size;
 	return commit_content(op, &t, &inode, r);
 }
 
@@ -221,6 +239,8 @@ static int run_write(struct data_op *op, struct extent *ret_missing)
 	inode_locks_write(op->fs->node->locks, &op->ino, 1, &locks);
 	r = write_locked(op, ret_missing);
 	inode_locks_release(&locks);
+	if (r == 0 && op->may_be_half)
+		torn_writes_expect(op->fs->node->torn_writes, op->ino);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "cache/file_data.h"
 #include "cache/inode_remove.h"
+#include "cache/torn_write.h"
 #include "fs/entry.h"
 #include "fs/fs_private.h"
 #include "util/map64.h"
@@ -144,6 +145,9 @@ void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *d
 {
 	struct commit_op *op = malloc(sizeof(*op));
 	uint64_t owed = atomic_load(owed_of(fs, ino));
+
+	if (torn_writes_settle(fs->node->torn_writes, key_ino_account(ino)))
+		lsn = commit_last_lsn(fs->node->commit);
 
 	if (op == NULL) {
 		fs_reply_error(done, arg, -ENOMEM);
