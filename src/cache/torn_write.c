@@ -24,11 +24,13 @@ struct torn_writes {
 	struct node *node;
 	pthread_t thread;
 	bool started;
+	struct lock settling; /* held while notes are deleted; before `lock` and inode locks */
 	struct lock lock;
 	struct lock_condition wake;
-	struct list_node expected;  /* by due time; protected by lock */
-	bool stopping;              /* protected by lock */
-	_Atomic unsigned int count; /* of `expected`, to look without the lock */
+	struct list_node expected;    /* by due time; protected by lock */
+	bool stopping;                /* protected by lock */
+	_Atomic unsigned int count;   /* of notes whose deletion is not accepted yet */
+	_Atomic uint64_t settled_lsn; /* covers all deletions so far */
 };
 
 struct torn_writes *torn_writes_new(struct node *node)
@@ -38,6 +40,7 @@ struct torn_writes *torn_writes_new(struct node *node)
 	if (w == NULL)
 		return NULL;
 	w->node = node;
+	lock_init(&w->settling);
 	lock_init(&w->lock);
 	lock_condition_init(&w->wake);
 	list_init(&w->expected);
@@ -125,67 +128,71 @@ static void take_locked(struct torn_writes *w, uint32_t account, struct list_nod
 			continue;
 		list_remove(node);
 		list_append(to, node);
-		atomic_fetch_sub(&w->count, 1);
 	}
 }
 
-static int settle_taken(struct torn_writes *w, struct list_node *taken)
+static void settle_taken(struct torn_writes *w, struct list_node *taken) REQUIRES(w->settling)
 {
 	struct list_node *node;
-	int r = 0;
 
 	while ((node = list_take_first(taken)) != NULL) {
 		struct expected *e = LIST_ENTRY(node, struct expected, node);
-		int error = settle_one(w->node, e->ino);
 
-		r = r == 0 ? error : r;
+		if (settle_one(w->node, e->ino) < 0)
+			log_error("a note of an append could not be removed");
+		/* In this order: who sees the count without it sees the LSN with it. */
+		atomic_store(&w->settled_lsn, commit_last_lsn(w->node->commit));
+		atomic_fetch_sub(&w->count, 1);
 		free(e);
 	}
-	return r;
 }
 
-bool torn_writes_settle(struct torn_writes *w, uint32_t account)
+/* Those of the account, or with KEY_NODE_SECTION those that are due. */
+static void settle(struct torn_writes *w, uint32_t account)
 {
 	struct list_node taken;
-	bool any;
 
-	if (atomic_load_explicit(&w->count, memory_order_acquire) == 0)
-		return false;
 	list_init(&taken);
+	lock_acquire(&w->settling);
 	lock_acquire(&w->lock);
 	take_locked(w, account, &taken);
 	lock_release(&w->lock);
-	any = !list_is_empty(&taken);
-	if (settle_taken(w, &taken) < 0)
-		log_error("a note of an append could not be removed");
+	settle_taken(w, &taken);
+	lock_release(&w->settling);
+}
+
+uint64_t torn_writes_settle(struct torn_writes *w, uint32_t account)
+{
+	if (atomic_load(&w->count) > 0)
+		settle(w, account);
+	return atomic_load(&w->settled_lsn);
+}
+
+/* Waits until a note is due. False: time to end, and none is left. */
+static bool wait_for_due(struct torn_writes *w)
+{
+	uint64_t due_ms;
+	bool any;
+
+	lock_acquire(&w->lock);
+	while (!w->stopping && list_is_empty(&w->expected))
+		lock_condition_wait(&w->wake, &w->lock);
+	any = !list_is_empty(&w->expected);
+	if (any && !w->stopping) {
+		due_ms = LIST_ENTRY(w->expected.next, struct expected, node)->due_ms;
+		while (!w->stopping && clock_monotonic_ms() < due_ms)
+			(void)lock_condition_wait_until(&w->wake, &w->lock, due_ms);
+	}
+	lock_release(&w->lock);
 	return any;
 }
 
 static void *run(void *arg)
 {
 	struct torn_writes *w = arg;
-	struct list_node taken;
-	uint64_t due_ms;
 
-	list_init(&taken);
-	lock_acquire(&w->lock);
-	while (!w->stopping || !list_is_empty(&w->expected)) {
-		take_locked(w, KEY_NODE_SECTION, &taken);
-		if (!list_is_empty(&taken)) {
-			lock_release(&w->lock);
-			if (settle_taken(w, &taken) < 0)
-				log_error("a note of an append could not be removed");
-			lock_acquire(&w->lock);
-			continue;
-		}
-		if (list_is_empty(&w->expected)) {
-			lock_condition_wait(&w->wake, &w->lock);
-			continue;
-		}
-		due_ms = LIST_ENTRY(w->expected.next, struct expected, node)->due_ms;
-		(void)lock_condition_wait_until(&w->wake, &w->lock, due_ms);
-	}
-	lock_release(&w->lock);
+	while (wait_for_due(w))
+		settle(w, KEY_NODE_SECTION);
 	return NULL;
 }
 
@@ -275,5 +282,6 @@ void torn_writes_free(struct torn_writes *w)
 		free(LIST_ENTRY(node, struct expected, node));
 	lock_condition_done(&w->wake);
 	lock_done(&w->lock);
+	lock_done(&w->settling);
 	free(w);
 }

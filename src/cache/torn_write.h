@@ -40,11 +40,11 @@ void torn_writes_expect(struct torn_writes *w, uint64_t ino);
 /* In the batch of any later change of the inode, if it is noted. */
 void torn_write_forget(struct transaction *t, uint64_t ino);
 
-/* Deletes all notes of the account now: what was written is about to be acknowledged. True when
- * there were any: then everything up to commit_last_lsn() must be made durable. Takes inode locks.
- * Cheap when there are none. A note that cannot be deleted is a failed write of the store, which
- * the commit that follows reports. */
-bool torn_writes_settle(struct torn_writes *w, uint32_t account);
+/* Deletes all notes of the account now: what was written is about to be acknowledged. Returns the
+ * LSN that a commit must cover, or a note that is gone here could come back after a loss of power.
+ * Takes inode locks. Cheap when there are none. A note that cannot be deleted is a failed write of
+ * the store, which the commit that follows reports. */
+uint64_t torn_writes_settle(struct torn_writes *w, uint32_t account);
 
 /* Settles what is left and joins the thread. */
 void torn_writes_stop(struct torn_writes *w);

@@ -145,16 +145,18 @@ void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *d
 {
 	struct commit_op *op = malloc(sizeof(*op));
 	uint64_t owed = atomic_load(owed_of(fs, ino));
-
-	if (torn_writes_settle(fs->node->torn_writes, key_ino_account(ino)))
-		lsn = commit_last_lsn(fs->node->commit);
+	uint64_t settled = torn_writes_settle(fs->node->torn_writes, key_ino_account(ino));
 
 	if (op == NULL) {
 		fs_reply_error(done, arg, -ENOMEM);
 		return;
 	}
 	*op = (struct commit_op){.done = done, .arg = arg};
-	commit_wait(fs->node->commit, lsn > owed ? lsn : owed, commit_done, op);
+	if (lsn < owed)
+		lsn = owed;
+	if (lsn < settled)
+		lsn = settled;
+	commit_wait(fs->node->commit, lsn, commit_done, op);
 }
 
 static void owe(struct fs *fs, const struct inode *inode)
