@@ -21,25 +21,6 @@ struct scan {
 	void *arg;
 };
 
-/* The entry with its attributes and a reference; -ENOENT when it has just been removed. */
-static int refer(struct scan *s, uint64_t ino, struct fs_attributes *ret)
-{
-	struct inode_lock_set locks;
-	struct inode inode;
-	int r;
-
-	inode_locks_read(s->fs->node->locks, ino, &locks);
-	r = node_load_inode(s->fs->node, ino, &inode);
-	if (r == 0 && inode.nlink == 0)
-		r = -ENOENT;
-	if (r == 0)
-		r = inode_refs_take(s->fs->node->refs, ino);
-	inode_locks_release(&locks);
-	if (r == 0)
-		fs_fill_attributes(&inode, ret);
-	return r;
-}
-
 /* 1: taken, 0: the receiver is full, or an error. */
 static int give(struct scan *s, const struct entry *entry)
 {
@@ -49,7 +30,7 @@ static int give(struct scan *s, const struct entry *entry)
 
 	if (!s->with_attributes)
 		return s->take(s->arg, entry->name, entry->ino, entry->mode, next, NULL);
-	r = refer(s, entry->ino, &attributes);
+	r = fs_refer(s->fs, entry->ino, &attributes);
 	if (r < 0)
 		return r == -ENOENT ? 1 : r;
 	if (s->take(s->arg, entry->name, entry->ino, entry->mode, next, &attributes))

@@ -18,6 +18,20 @@ int entry_find(struct fs *fs, uint64_t directory, const char *name, struct entry
 	return r;
 }
 
+int entry_peek(struct fs *fs, uint64_t directory, const char *name, uint64_t *ret)
+{
+	struct inode_lock_set locks;
+	struct entry entry;
+	int r;
+
+	inode_locks_read(fs->node->locks, directory, &locks);
+	r = entry_find(fs, directory, name, &entry);
+	inode_locks_release(&locks);
+	if (r == 0)
+		*ret = entry.ino;
+	return r;
+}
+
 static void put_entry(struct transaction *t, uint64_t directory, const char *name, uint64_t ino,
 	uint32_t mode, uint64_t cookie)
 {

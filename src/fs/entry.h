@@ -28,6 +28,10 @@ static inline uint64_t entry_cookie_at(uint64_t position)
 /* -ENOENT. The entry's name is not filled in. */
 int entry_find(struct fs *fs, uint64_t directory, const char *name, struct entry *ret);
 
+/* The inode that a name leads to; takes the directory's lock and releases it, so that the answer is
+ * only good for knowing what to lock. -ENOENT. */
+int entry_peek(struct fs *fs, uint64_t directory, const char *name, uint64_t *ret);
+
 /* A new name; counts it in the directory, whose inode the caller puts. */
 void entry_add(struct transaction *t, struct inode *directory, const char *name, uint64_t ino,
 	uint32_t mode);

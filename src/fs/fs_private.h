@@ -53,6 +53,10 @@ int fs_apply_traits(struct transaction *t, struct inode *file, const struct file
  */
 void fs_clear_privileges(struct inode *file);
 
+/* The inode's attributes, and one reference of the kernel to it; -ENOENT when it has just lost its
+ * last name. Takes the inode's lock. */
+int fs_refer(struct fs *fs, uint64_t ino, struct fs_attributes *ret);
+
 /* Takes away the kernel's reference after an operation that failed behind inode_refs_take(). */
 void fs_drop_reference(struct fs *fs, uint64_t ino);
 

@@ -24,17 +24,12 @@ static int resolve(struct fs *fs, uint64_t parent, const char *name, uint64_t *r
 	return r;
 }
 
-int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attributes *ret)
+int fs_refer(struct fs *fs, uint64_t ino, struct fs_attributes *ret)
 {
 	struct inode_lock_set locks;
 	struct inode inode;
-	uint64_t ino = 0;
-	int r = fs_check_name(name);
+	int r;
 
-	if (r == 0)
-		r = resolve(fs, parent, name, &ino);
-	if (r < 0)
-		return r;
 	inode_locks_read(fs->node->locks, ino, &locks);
 	r = node_load_inode(fs->node, ino, &inode);
 	if (r == 0 && inode.nlink == 0)
@@ -45,6 +40,16 @@ int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attrib
 	if (r == 0)
 		fs_fill_attributes(&inode, ret);
 	return r;
+}
+
+int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attributes *ret)
+{
+	uint64_t ino = 0;
+	int r = fs_check_name(name);
+
+	if (r == 0)
+		r = resolve(fs, parent, name, &ino);
+	return r < 0 ? r : fs_refer(fs, ino, ret);
 }
 
 int fs_readlink(struct fs *fs, uint64_t ino, char *target, size_t size_bytes)

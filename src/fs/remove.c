@@ -5,21 +5,6 @@
 #include "fs/entry.h"
 #include "fs/fs_private.h"
 
-/* Where a name led when nobody held its inode's lock yet. */
-static int peek(struct fs *fs, uint64_t parent, const char *name, uint64_t *ret)
-{
-	struct inode_lock_set locks;
-	struct entry entry;
-	int r;
-
-	inode_locks_read(fs->node->locks, parent, &locks);
-	r = entry_find(fs, parent, name, &entry);
-	inode_locks_release(&locks);
-	if (r == 0)
-		*ret = entry.ino;
-	return r;
-}
-
 static int check_removable(const struct inode *inode, bool directory)
 {
 	if (directory != inode_is_directory(inode))
@@ -81,7 +66,7 @@ static int remove_name(struct fs *fs, uint64_t parent, const char *name, bool di
 	if (r < 0)
 		return r;
 	do {
-		r = peek(fs, parent, name, &inos[1]);
+		r = entry_peek(fs, parent, name, &inos[1]);
 		if (r < 0)
 			return r;
 		inode_locks_write(fs->node->locks, inos, 2, &locks);

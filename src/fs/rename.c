@@ -29,17 +29,13 @@ struct renaming {
 	uint64_t ended; /* the inode that lost its last name, or 0 */
 };
 
-/* What both names lead to, to know what to lock; 0 for nothing. */
+/* What a name leads to, to know what to lock; 0 for nothing. */
 static int peek(struct fs *fs, uint64_t parent, const char *name, uint64_t *ret)
 {
-	struct inode_lock_set locks;
-	struct entry entry;
 	int r;
 
-	inode_locks_read(fs->node->locks, parent, &locks);
-	r = entry_find(fs, parent, name, &entry);
-	inode_locks_release(&locks);
-	*ret = r == 0 ? entry.ino : 0;
+	*ret = 0;
+	r = entry_peek(fs, parent, name, ret);
 	return r == -ENOENT ? 0 : r;
 }
 
