@@ -280,7 +280,7 @@ START_TEST(test_removals_fail)
 	set_faults("");
 	start_ms = clock_monotonic_ms();
 	ck_assert_int_eq(flush(10000), 0);
-	ck_assert_uint_lt(clock_monotonic_ms() - start_ms, 1000); /* no waiting out of a pause */
+	ck_assert_uint_lt(clock_monotonic_ms() - start_ms, 3000); /* the pause is 4 s */
 	ck_assert_uint_eq(n_objects(), 0);
 	ck_assert_uint_eq(figures().objects_removed, 1);
 	node_fixture_done(&fixture);
