@@ -114,7 +114,7 @@ static enum admin_status run(const struct admin_verb *verb, int argc, char **arg
 	(void)verb;
 	if (done)
 		return status;
-	r = backend_open_url(arguments.url, &backend, &message);
+	r = backend_open_url(arguments.url, NULL, &backend, &message);
 	if (r == 0)
 		r = volume_format(backend, arguments.account_depth, &volume, &message);
 	backend_free(backend);

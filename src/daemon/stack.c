@@ -24,7 +24,7 @@ static int open_volume(struct stack *stack, char **ret_message)
 		r = mountpoint_keep_clear(stack->mountpoint, url + strlen(FILE_URL_PREFIX),
 			"the volume's directory", ret_message);
 	if (r == 0)
-		r = backend_open_url(url, &stack->backend, ret_message);
+		r = backend_open_url(url, NULL, &stack->backend, ret_message);
 	if (r == 0)
 		r = volume_open(stack->backend, &stack->volume, ret_message);
 	return r;
