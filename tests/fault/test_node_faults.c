@@ -385,7 +385,7 @@ static void end_small_disk(void)
 static unsigned int fill_disk(uint64_t *inos, unsigned int most)
 {
 	uint8_t data[BODY_BYTES];
-	struct fs_caller caller = {0, 0};
+	struct fs_caller caller = {0};
 	struct fs_attributes a;
 	char name[16];
 	int r = 0;
@@ -412,7 +412,7 @@ static unsigned int fill_disk(uint64_t *inos, unsigned int most)
 START_TEST(test_full_disk)
 {
 	static uint64_t inos[4000];
-	struct fs_caller caller = {0, 0};
+	struct fs_caller caller = {0};
 	struct fs_attributes a;
 	uint64_t end_ms;
 	unsigned int n;
