@@ -5,10 +5,16 @@
 #include <string.h>
 #include "backends/file/file_backend.h"
 #include "backends/memory_backend.h"
+#include "backends/open_options.h"
 #include "util/message.h"
 
-static int open_file(const char *rest, struct backend **ret, char **ret_message)
+static int open_file(
+	const char *rest, const char *const *options, struct backend **ret, char **ret_message)
 {
+	int r = open_options_take(NULL, 0, "file", options, NULL, ret_message);
+
+	if (r < 0)
+		return r;
 	if (rest[0] != '/')
 		return message_set(ret_message, -EINVAL,
 			"file://%s names a host: write file:///directory, with three slashes",
@@ -16,10 +22,13 @@ static int open_file(const char *rest, struct backend **ret, char **ret_message)
 	return file_backend_open(rest, ret, ret_message);
 }
 
-static int open_memory(const char *rest, struct backend **ret, char **ret_message)
+static int open_memory(
+	const char *rest, const char *const *options, struct backend **ret, char **ret_message)
 {
-	int r;
+	int r = open_options_take(NULL, 0, "memory", options, NULL, ret_message);
 
+	if (r < 0)
+		return r;
 	if (!backend_key_is_valid(rest))
 		return message_set(
 			ret_message, -EINVAL, "memory://%s: the name is malformed", rest);
@@ -30,22 +39,45 @@ static int open_memory(const char *rest, struct backend **ret, char **ret_messag
 	return 0;
 }
 
-static const struct {
+static bool has_none(const char *option)
+{
+	(void)option;
+	return false;
+}
+
+static const struct driver {
 	const char *scheme;
-	int (*open)(const char *rest, struct backend **ret, char **ret_message);
+	int (*open)(const char *rest, const char *const *options, struct backend **ret,
+		char **ret_message);
+	bool (*has_option)(const char *option);
 } drivers[] = {
-	{"file://", open_file},
-	{"memory://", open_memory},
+	{"file://", open_file, has_none},
+	{"memory://", open_memory, has_none},
 };
 
-int backend_open_url(const char *url, struct backend **ret, char **ret_message)
+static const struct driver *find_driver(const char *url)
 {
 	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
-		size_t size = strlen(drivers[i].scheme);
-
-		if (strncmp(url, drivers[i].scheme, size) == 0)
-			return drivers[i].open(url + size, ret, ret_message);
+		if (strncmp(url, drivers[i].scheme, strlen(drivers[i].scheme)) == 0)
+			return &drivers[i];
 	}
+	return NULL;
+}
+
+bool backend_url_has_option(const char *url, const char *option)
+{
+	const struct driver *driver = find_driver(url);
+
+	return driver != NULL && driver->has_option(option);
+}
+
+int backend_open_url(
+	const char *url, const char *const *options, struct backend **ret, char **ret_message)
+{
+	const struct driver *driver = find_driver(url);
+
+	if (driver != NULL)
+		return driver->open(url + strlen(driver->scheme), options, ret, ret_message);
 	if (url[0] == '/')
 		return message_set(ret_message, -EINVAL,
 			"%s is a path and not a URL: write file://%s", url, url);

@@ -10,8 +10,13 @@
 
 #include "backends/backend.h"
 
-/* -EINVAL: malformed or unknown URL; else what the driver says. Starts the backend's threads, so
- * never call it before a fork(). */
-int backend_open_url(const char *url, struct backend **ret, char **ret_message);
+/* options: of the driver, "name" or "name=value", ends with NULL; NULL: none. -EINVAL: malformed or
+ * unknown URL or option; else what the driver says. Starts the backend's threads, so never call it
+ * before a fork(). */
+int backend_open_url(
+	const char *url, const char *const *options, struct backend **ret, char **ret_message);
+
+/* Whether the driver of this URL has an option of this name ("name" or "name=value"). */
+bool backend_url_has_option(const char *url, const char *option);
 
 #endif

@@ -47,7 +47,7 @@ static void check_url(const char *url, int error, const char *expected)
 	struct backend *b = NULL;
 	char *message = NULL;
 
-	ck_assert_int_eq(backend_open_url(url, &b, &message), error);
+	ck_assert_int_eq(backend_open_url(url, NULL, &b, &message), error);
 	ck_assert_ptr_null(b);
 	ck_assert_ptr_nonnull(message);
 	ck_assert_msg(strstr(message, expected) != NULL, "%s", message);
@@ -82,11 +82,11 @@ START_TEST(test_good_urls)
 
 	snprintf(url, sizeof(url), "file://%s", file_target_path());
 	ck_assert_int_eq(battery_put(backend, "k", "x", NULL, NULL), 0);
-	ck_assert_int_eq(backend_open_url(url, &b, &message), 0);
+	ck_assert_int_eq(backend_open_url(url, NULL, &b, &message), 0);
 	battery_assert_is(b, "k", "x");
 	backend_free(b);
-	ck_assert_int_eq(backend_open_url("memory://m", &b, &message), 0);
-	ck_assert_int_eq(backend_open_url("memory://m", &again, &message), 0);
+	ck_assert_int_eq(backend_open_url("memory://m", NULL, &b, &message), 0);
+	ck_assert_int_eq(backend_open_url("memory://m", NULL, &again, &message), 0);
 	ck_assert_int_eq(battery_put(b, "k", "y", NULL, NULL), 0);
 	battery_assert_is(again, "k", "y");
 	backend_free(b);
