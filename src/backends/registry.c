@@ -6,6 +6,7 @@
 #include "backends/file/file_backend.h"
 #include "backends/memory_backend.h"
 #include "backends/open_options.h"
+#include "backends/s3/s3_backend.h"
 #include "util/message.h"
 
 static int open_file(
@@ -53,6 +54,7 @@ static const struct driver {
 } drivers[] = {
 	{"file://", open_file, has_none},
 	{"memory://", open_memory, has_none},
+	{"s3://", s3_backend_open, s3_backend_has_option},
 };
 
 static const struct driver *find_driver(const char *url)
