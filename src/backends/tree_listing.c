@@ -62,6 +62,11 @@ static int add(struct tree_names *names, const struct tree_name *template, const
 	return 0;
 }
 
+int tree_names_keep(struct tree_names *names, const struct tree_name *template)
+{
+	return add(names, template, template->name);
+}
+
 int tree_names_add(
 	struct tree_names *names, const struct tree_listing *l, const struct tree_name *template)
 {
@@ -83,8 +88,18 @@ static int compare_names(const void *a, const void *b)
 
 void tree_names_sort(struct tree_names *names)
 {
-	if (names->n > 1)
-		qsort(names->names, names->n, sizeof(*names->names), compare_names);
+	size_t n = 0;
+
+	if (names->n < 2)
+		return;
+	qsort(names->names, names->n, sizeof(*names->names), compare_names);
+	for (size_t i = 0; i < names->n; i++) {
+		if (n > 0 && compare_names(&names->names[n - 1], &names->names[i]) == 0)
+			free(names->names[i].name);
+		else
+			names->names[n++] = names->names[i];
+	}
+	names->n = n;
 }
 
 void tree_names_done(struct tree_names *names)

@@ -45,6 +45,10 @@ bool tree_listing_is_key_name(const struct tree_listing *l, const char *name);
 int tree_names_add(
 	struct tree_names *names, const struct tree_listing *l, const struct tree_name *template);
 
+/* Adds this one as it is. -ENOMEM. */
+int tree_names_keep(struct tree_names *names, const struct tree_name *template);
+
+/* Sorts, and leaves out what is there twice. */
 void tree_names_sort(struct tree_names *names);
 void tree_names_done(struct tree_names *names);
 
