@@ -12,7 +12,7 @@
 # NFS_MOUNT_PORT, NFS_EXPORT (the directory as the server's machine sees it). Exit status 77 and a
 # line "SKIP: …" when it cannot run here.
 #
-# Environment: GANESHA_GRACE=SECONDS after each start in which writes are refused as after a crash;
+# Environment: GANESHA_GRACE=SECONDS, for `restart` too, in which writes are put off as after a crash;
 # default 0, none. Ports are free ones, so that several may run at once.
 #
 # NFSv3 insists on a portmapper at /run/rpcbind.sock. Ours has a /run and a network of its own, so
@@ -25,10 +25,12 @@ export LC_ALL PATH
 # shellcheck source=tests/support/daemons.sh
 . "$(dirname "$0")/daemons.sh"
 
+# write_configuration NFS_PORT MOUNT_PORT NLM_PORT RQUOTA_PORT
 write_configuration()
 {
 	grace=${GANESHA_GRACE:-0} graceless=false
 	[ "$grace" -gt 0 ] || grace=5 graceless=true
+	echo "$@" >"$dir/ports"
 	cat >"$dir/ganesha.conf" <<CONF
 NFS_CORE_PARAM {
 	Bind_addr = 127.0.0.1;
@@ -132,6 +134,8 @@ restart()
 {
 	NFS_PORT=$(sed -n 's/^NFS_PORT=//p' "$dir/environment") && [ -n "$NFS_PORT" ] ||
 		fail "$dir was not started"
+	# shellcheck disable=SC2046
+	write_configuration $(cat "$dir/ports")
 	[ -n "$(pid_of server)" ] || run_server
 }
 

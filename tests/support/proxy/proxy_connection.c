@@ -236,7 +236,7 @@ static void take_answer(struct proxy_connection *c, const uint8_t *data, size_t 
 	x = find_exchange(c, id);
 	if (x == NULL)
 		return;
-	if (x->rule.action == PROXY_PASS) {
+	if (x->rule.action == PROXY_PASS || x->rule.action == PROXY_SPOIL_REQUEST) {
 		proxy_buffer_append(&c->client.out, data, size);
 		exchange_free(x);
 		flush(&c->client);

@@ -235,6 +235,8 @@ static bool http_alter(
 {
 	size_t head, body;
 
+	if (request->is_bare && action != PROXY_SPOIL_REQUEST)
+		return action == PROXY_LONG_LENGTH; /* it has no body to do anything to */
 	make_plain(message);
 	head = head_size(message->data, message->size);
 	body = message->size - head;
@@ -252,8 +254,7 @@ static bool http_alter(
 		set_length(message, head, body / 2);
 		return false;
 	case PROXY_LONG_LENGTH:
-		if (!request->is_bare)
-			set_length(message, head, body + EXTRA_LENGTH);
+		set_length(message, head, body + EXTRA_LENGTH);
 		return true;
 	default:
 		return false;
