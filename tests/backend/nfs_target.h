@@ -1,0 +1,18 @@
+/*
+ * nfs_target.h: an NFS backend over a new directory in the export that MAILFS_TEST_NFS_URL names,
+ * as a target of the battery.
+ */
+#ifndef MAILFS_TESTS_BACKEND_NFS_TARGET_H
+#define MAILFS_TESTS_BACKEND_NFS_TARGET_H
+
+#include "battery.h"
+
+extern const struct battery_target nfs_target;
+
+/* Ends the program as skipped, with a message, when MAILFS_TEST_NFS_URL is not set. */
+void nfs_target_require(void);
+
+/* The URL of the directory of the test at hand. */
+const char *nfs_target_url(void);
+
+#endif
