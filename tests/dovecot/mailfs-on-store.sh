@@ -78,7 +78,7 @@ status=$?
 touch "$directory/enough"
 if ! wait "$disturber"; then
 	echo "not ok - the server did not come back:"
-	tail -n 20 "$directory/disturbed"
+	tail -n 20 "$directory/disturbed" "$directory/server/log"/*
 	status=1
 fi
 disturber=''
