@@ -30,6 +30,7 @@ static const char help_text[] =
 	"  commit_interval=DURATION   how long a body may wait for its upload (default 1s)\n"
 	"  umount_timeout=DURATION    how long the end may wait for uploads (default 30s)\n"
 	"  sync=mail|strict           strict: every fsync() commits by itself (default mail)\n"
+	"  noxattr                    no extended attributes, and fewer requests for it\n"
 	"  threads=N                  threads that serve requests\n"
 	"  log_level=LEVEL            error, warning, info or debug (default info)\n"
 	"  faults=RULES               make calls of the backend fail or wait, to debug\n"

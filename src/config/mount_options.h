@@ -46,6 +46,7 @@ struct mount_options {
 	unsigned int threads;       /* 0: the default */
 	enum log_level log_level;
 	bool strict_sync;
+	bool no_xattrs;
 	bool foreground;
 	bool debug;  /* trace of every request on standard error */
 	bool sloppy; /* unknown options are warned about, not refused */

@@ -240,6 +240,10 @@ int option_table_take(struct mount_options *o, const char *option, char **ret_me
 		return r < 0 ? r : 0;
 	if (MATCHES(option, swallowed_options))
 		return 0;
+	if (strcmp(option, "noxattr") == 0 || strcmp(option, "xattr") == 0) {
+		o->no_xattrs = option[0] == 'n';
+		return 0;
+	}
 	if (strcmp(option, "sloppy") == 0) {
 		o->sloppy = true;
 		return 0;

@@ -112,6 +112,7 @@ static int open_session(
 		.fuse_options = stack->options->fuse_options,
 		.threads = stack->options->threads,
 		.control_socket = stack->state->control_socket_path,
+		.no_xattrs = stack->options->no_xattrs,
 		.debug = stack->options->debug,
 		.on_serving = listener->on_serving,
 		.arg = listener->arg,
