@@ -51,23 +51,24 @@ static void end(struct s3_upload *u)
 
 static void abort_done(struct s3_request *r)
 {
-	struct s3_call *call = r->owner;
-
-	end(call->upload);
+	r->s3->loop.n_calls--;
+	s3_loop_give_back(r);
 }
 
+/* The call is over; its request goes on by itself. */
 static void abort_upload(struct s3_upload *u)
 {
 	struct s3_call *call = u->call;
 	struct s3_request *r = call->request;
 
-	/* Every upload that got an id has a request. */
 	s3_request_reset(r, "DELETE", call->key);
 	s3_request_add_query(r, "uploadId", u->id);
 	r->deadline_ms = clock_monotonic_ms() + ABORT_TIMEOUT_MS;
 	r->done = abort_done;
-	r->owner = call;
+	call->request = NULL;
+	call->s3->loop.n_calls++;
 	s3_loop_begin(r);
+	end(u);
 }
 
 /* The store did not say what the ETag is; the object does. */
