@@ -13,7 +13,6 @@
 #include "backends/registry.h"
 #include "canned_server.h"
 #include "util/clock.h"
-#include "util/file_io.h"
 #include "util/lock.h"
 
 #define EMPTY_LIST "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
@@ -463,156 +462,13 @@ START_TEST(test_list)
 }
 END_TEST
 
-/* ---- opening */
-
-static const struct {
-	struct canned answer;
-	int error;
-	const char *expected;
-} opens[] = {
-	{{"404 No", NULL, ERROR("NoSuchBucket"), NULL, false}, -ENOENT,
-		"there is no bucket 'bucket'"},
-	{{"403 No", NULL, ERROR("AccessDenied"), NULL, false}, -EACCES, "lack the right"},
-	{{"403 No", NULL, ERROR("SignatureDoesNotMatch"), NULL, false}, -EACCES, "secret key"},
-	{{"403 No", NULL, ERROR("InvalidAccessKeyId"), NULL, false}, -EACCES, "access key"},
-	{{"403 No", "Date: Tue, 15 Nov 1994 08:12:31 GMT\r\n", ERROR("RequestTimeTooSkewed"), NULL,
-		 false},
-		-EACCES, "differ by"},
-	{{"301 Moved", "x-amz-bucket-region: there\r\n", "", NULL, false}, -ENXIO, "region=there"},
-	{{"400 Bad", NULL,
-		 "<Error><Code>AuthorizationHeaderMalformed</Code><Region>there</Region></Error>",
-		 NULL, false},
-		-ENXIO, "region=there"},
-	{{"200 OK", NULL, "<html>It works!</html>", NULL, false}, -EPROTO, "not as an S3 store"},
-	{{NULL, NULL, NULL, "SSH-2.0-OpenSSH\r\n", true}, -EPROTO, "no answer"},
-	{{"503 Away", NULL, ERROR("SlowDown"), NULL, false}, -EBUSY, "SlowDown"},
-};
-
-START_TEST(test_open)
-{
-	char *message;
-
-	store.list = opens[_i].answer;
-	ck_assert_int_eq(open_with("region=here", &backend, &message), opens[_i].error);
-	ck_assert_msg(strstr(message, opens[_i].expected) != NULL, "%s", message);
-	ck_assert_msg(strstr(message, "top-secret") == NULL, "%s", message);
-	free(message);
-}
-END_TEST
-
-START_TEST(test_open_without_a_server)
-{
-	const char *const options[] = {"endpoint=http://127.0.0.1:1", NULL};
-	char *message = NULL;
-
-	ck_assert_int_eq(
-		backend_open_url("s3://bucket", options, &backend, &message), -ECONNREFUSED);
-	ck_assert_ptr_nonnull(strstr(message, "no answer from http://127.0.0.1:1"));
-	free(message);
-}
-END_TEST
-
-START_TEST(test_open_without_tls)
-{
-	char endpoint[64], *message = NULL;
-	const char *const options[] = {endpoint, NULL};
-
-	snprintf(endpoint, sizeof(endpoint), "endpoint=https://127.0.0.1:%u",
-		canned_server_port(store.server));
-	ck_assert_int_lt(backend_open_url("s3://bucket", options, &backend, &message), 0);
-	ck_assert_msg(strstr(message, "TLS") != NULL, "%s", message);
-	free(message);
-}
-END_TEST
-
-static void serve_region(
-	void *arg, const struct canned_request *request, struct canned_answer *answer)
-{
-	(void)arg;
-	if (strstr(request->head, "/there/s3/aws4_request") != NULL)
-		canned_answer_set(answer, "200 OK", NULL, EMPTY_LIST);
-	else
-		canned_answer_set(answer, "301 Moved", "x-amz-bucket-region: there\r\n", "");
-}
-
-START_TEST(test_region_is_adopted)
-{
-	char *message;
-
-	canned_server_free(store.server);
-	store.server = canned_server_new(serve_region, NULL);
-	ck_assert_msg(open_with(NULL, &backend, &message) == 0, "%s", message);
-	backend_free(backend);
-	backend = NULL;
-}
-END_TEST
-
-/* ---- credentials that expire while they are in use */
-
-static char credentials[] = "/tmp/test_s3_answers.XXXXXX";
-
-static void write_credentials(const char *token)
-{
-	char text[256];
-
-	snprintf(text, sizeof(text),
-		"[default]\naws_access_key_id=ID\naws_secret_access_key=s\naws_session_token=%s\n",
-		token);
-	ck_assert_int_eq(file_io_replace_file(credentials, text, strlen(text), 0600), 0);
-}
-
-/* Whoever comes with the old token is refused; and somebody writes the new one to the file. */
-static void serve_expired(
-	void *arg, const struct canned_request *request, struct canned_answer *answer)
-{
-	(void)arg;
-	if (strstr(request->target, "list-type=2") != NULL) {
-		canned_answer_set(answer, "200 OK", NULL, EMPTY_LIST);
-	} else if (strcmp(canned_header(request, "x-amz-security-token"), "new") == 0) {
-		canned_answer_set(answer, "200 OK", ETAG, "abc");
-	} else {
-		write_credentials("new");
-		canned_answer_set(answer, "400 Bad", NULL, ERROR("ExpiredToken"));
-	}
-}
-
-START_TEST(test_expired_token)
-{
-	char option[64], *message;
-	struct backend_result result;
-	int fd = mkstemp(credentials);
-
-	ck_assert_int_ge(fd, 0);
-	close(fd);
-	write_credentials("old");
-	canned_server_free(store.server);
-	store.server = canned_server_new(serve_expired, NULL);
-	snprintf(option, sizeof(option), "credentials_file=%s", credentials);
-	ck_assert_msg(open_with(option, &backend, &message) == 0, "%s", message);
-	for (int i = 0; i < 3; i++) {
-		ck_assert_int_eq(backend_get_wait(backend, "k", 0, SIZE_MAX, &result), 0);
-		backend_result_done(&result);
-	}
-	backend_free(backend);
-	backend = NULL;
-	unlink(credentials);
-}
-END_TEST
-
-static TCase *new_case(const char *name, void (*before)(void))
-{
-	TCase *tc = tcase_create(name);
-
-	tcase_add_checked_fixture(tc, before, tear_down);
-	tcase_set_timeout(tc, 60);
-	return tc;
-}
-
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("s3_answers");
-	TCase *tc = new_case("calls", set_up);
+	TCase *tc = tcase_create("calls");
 
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_get, 0, (int)N_GETS);
 	tcase_add_test(tc, test_get_at_the_end);
 	tcase_add_loop_test(tc, test_deadline, 0, 3);
@@ -623,13 +479,6 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_no_hidden_repetition);
 	tcase_add_test(tc, test_corruption_on_the_way);
 	tcase_add_loop_test(tc, test_list, 0, (int)(sizeof(lists) / sizeof(lists[0])));
-	suite_add_tcase(suite, tc);
-	tc = new_case("open", start_store);
-	tcase_add_loop_test(tc, test_open, 0, (int)(sizeof(opens) / sizeof(opens[0])));
-	tcase_add_test(tc, test_open_without_a_server);
-	tcase_add_test(tc, test_open_without_tls);
-	tcase_add_test(tc, test_region_is_adopted);
-	tcase_add_test(tc, test_expired_token);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
