@@ -29,8 +29,9 @@ struct nfs_connection {
 	enum state state;
 	struct rpc_context *rpc;
 	struct list_node flights; /* the oldest first */
-	uint64_t retry_ms;        /* IDLE: not earlier */
-	uint64_t give_up_ms;      /* CONNECTING */
+	unsigned int n_flights;
+	uint64_t retry_ms;   /* IDLE: not earlier */
+	uint64_t give_up_ms; /* CONNECTING */
 	uint32_t pause_ms;
 	unsigned int n_failures;
 	bool is_wanted; /* IDLE: connect as soon as retry_ms allows */
@@ -68,6 +69,7 @@ int nfs_connection_new(const struct nfs_endpoint *endpoint, nfs_changed_fn *chan
 static void land(struct nfs_flight *flight, enum nfs_flight_end end, int error)
 {
 	list_remove(&flight->node);
+	flight->connection->n_flights--;
 	if (flight->landed != NULL)
 		flight->landed(end, error, flight->owner);
 	free(flight);
@@ -233,8 +235,11 @@ static void answered(struct rpc_context *rpc, int status, void *data, void *arg)
 int nfs_connection_send(struct nfs_connection *c, const struct nfs_procedure *procedure, void *args,
 	void *out, nfs_landed_fn *landed, void *owner, struct nfs_flight **ret)
 {
-	struct nfs_flight *flight = malloc(sizeof(*flight));
+	struct nfs_flight *flight;
 
+	if (c->n_flights >= NFS_MAX_FLIGHTS)
+		return -ENOBUFS;
+	flight = malloc(sizeof(*flight));
 	if (flight == NULL)
 		return -ENOMEM;
 	*flight = (struct nfs_flight){.connection = c,
@@ -249,6 +254,7 @@ int nfs_connection_send(struct nfs_connection *c, const struct nfs_procedure *pr
 		return -ENOMEM;
 	}
 	list_append(&c->flights, &flight->node);
+	c->n_flights++;
 	*ret = flight;
 	return 0;
 }

@@ -93,7 +93,7 @@ int nfs_put(struct nfs_task *task, struct nfs_call *call)
 		struct nfs_handle directory;
 
 		if (i > 0)
-			nfs_directories_forget(&nb->directories);
+			nfs_directories_renew(task, nb);
 		r = nfs_directory_of_key(task, nb, call->key, true, &directory);
 		if (r == 0)
 			r = put_in(task, call, &directory);
