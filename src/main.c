@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config/mount_options.h"
+#include "daemon/backend_options.h"
 #include "daemon/background.h"
 #include "daemon/startup.h"
 
@@ -38,6 +39,12 @@ int main(int argc, char **argv)
 
 	if (r < 0)
 		return refuse_usage(r, message);
+	if (options.action == MOUNT_ACTION_MOUNT)
+		r = backend_options_check(&options, &message);
+	if (r < 0) {
+		mount_options_done(&options);
+		return refuse_usage(r, message);
+	}
 	switch (options.action) {
 	case MOUNT_ACTION_HELP:
 		fputs(mount_options_help(), stdout);

@@ -8,13 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 #include "util/cleanup.h"
 #include "util/message.h"
+#include "util/mount_question.h"
 #include "util/mount_table.h"
 
-#define CONTROL_XATTR "trusted.mailfs.control"
 #define SOCKET_NAME "control.sock"
 
 static bool is_mount(const char *target)
@@ -33,23 +32,22 @@ static bool is_mount(const char *target)
 
 static int ask_mount(const char *target, char **ret, char **ret_message)
 {
-	char path[PATH_MAX];
-	ssize_t n = getxattr(target, CONTROL_XATTR, path, sizeof(path) - 1);
+	struct mount_answer answer;
+	int r = mount_question_ask(target, &answer);
 
-	if (n < 0 && errno == ENOTCONN)
-		return message_set(ret_message, -ENOTCONN,
+	if (r == -ENOTCONN)
+		return message_set(ret_message, r,
 			"the mailfs that served '%s' has died; run 'umount %s' and mount it again",
 			target, target);
-	if (n < 0 && errno == ENODATA && geteuid() != 0)
-		return message_set(ret_message, -EACCES,
+	if (r == -EACCES)
+		return message_set(ret_message, r,
 			"only root may ask for the daemon of '%s'; run as root", target);
-	if (n < 0)
-		return message_set(ret_message, -errno,
+	if (r < 0)
+		return message_set(ret_message, r,
 			"'%s' does not tell its control socket: %s; name its state directory "
 			"instead",
-			target, strerror(errno));
-	path[n] = '\0';
-	*ret = strdup(path);
+			target, strerror(-r));
+	*ret = strdup(answer.control_socket);
 	return *ret != NULL ? 0 : -ENOMEM;
 }
 

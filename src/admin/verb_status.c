@@ -84,6 +84,18 @@ static void print_health(const json_t *figures)
 		printf("  store     FAILED: %s; no more changes are taken\n", store_error);
 }
 
+static void print_promises(const json_t *backend)
+{
+	const char *message = json_string_value(json_object_get(backend, "probe_message"));
+
+	if (message != NULL)
+		printf("  promises  BROKEN: %s; use the volume from one node only\n", message);
+	else if (!json_is_true(json_object_get(backend, "compare_and_swap")))
+		puts("  promises  the store has no compare-and-swap: use it from one node only");
+	else
+		puts("  promises  the store keeps put-if-absent and compare-and-swap");
+}
+
 static void print_status(const json_t *root)
 {
 	const json_t *figures = json_object_get(root, "figures");
@@ -99,6 +111,7 @@ static void print_status(const json_t *root)
 		text(root, "ack"), number(figures, "sync_requests"), number(root, "commits"));
 	print_bodies(figures);
 	print_health(figures);
+	print_promises(json_object_get(root, "backend"));
 	print_requests(json_object_get(root, "fuse_requests"));
 }
 

@@ -86,7 +86,7 @@ int backend_open_url(
 		return message_set(ret_message, -EINVAL,
 			"%s is a path and not a URL: write file://%s", url, url);
 	return message_set(ret_message, -EINVAL,
-		"%s is no backend URL that is understood: write file:///directory or "
-		"nfs://server/directory",
+		"%s is no backend URL that is understood: write file:///directory, "
+		"nfs://server/directory or s3://BUCKET/PREFIX",
 		url);
 }

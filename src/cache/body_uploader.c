@@ -148,7 +148,9 @@ static void put_done(struct backend_result *result, void *arg)
 static void start_put(struct flight *f)
 {
 	struct upload_task *task = f->task;
-	struct backend_condition condition = {.type = BACKEND_IF_ABSENT};
+	/* The id of an object is random: the condition is a second line of defence. */
+	struct backend_condition condition = {
+		.type = f->uploader->node->plain_puts ? BACKEND_ALWAYS : BACKEND_IF_ABSENT};
 	struct backend_call call = {.priority = BACKEND_BACKGROUND, .done = put_done, .arg = f};
 
 	backend_put(f->uploader->node->backend, task->key, task->object.parts, task->object.n_parts,

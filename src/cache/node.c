@@ -95,6 +95,7 @@ int node_open(const struct node_options *o, struct node **ret, char **ret_messag
 	node->backend = o->backend;
 	node->account_depth = o->account_depth;
 	node->strict_sync = o->strict_sync;
+	node->plain_puts = o->plain_puts;
 	r = store_open(&store, &node->store, ret_message);
 	if (r == 0)
 		r = make_parts(node, o, memory);

@@ -25,6 +25,7 @@ struct node_options {
 	uint64_t memory_bytes;       /* for caches in memory; 0: the default */
 	uint64_t commit_interval_ms; /* how long a body may wait for its upload */
 	bool strict_sync;            /* sync=strict: no sync is left to the next one */
+	bool plain_puts;             /* the store does not keep the promise of put-if-absent */
 };
 
 struct node_figures {

@@ -38,6 +38,7 @@ struct node {
 	struct torn_writes *torn_writes;
 	uint32_t account_depth;
 	bool strict_sync;
+	bool plain_puts;
 	_Atomic uint64_t syncs_elided;
 	/* Of the last call of each kind: one that works says nothing about the others. */
 	_Atomic int backend_errors[NODE_BACKEND_CALLS];

@@ -2,6 +2,7 @@
 #include "cache/torn_write.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cache/file_data.h"
@@ -17,7 +18,16 @@
 struct expected {
 	struct list_node node;
 	uint64_t ino;
+	pid_t thread;
 	uint64_t due_ms;
+};
+
+/* Which notes are to go. */
+struct which {
+	enum { WHICH_DUE, WHICH_ACCOUNT, WHICH_THREAD } by;
+	uint32_t account;
+	pid_t thread;
+	uint64_t but_ino; /* with WHICH_THREAD */
 };
 
 struct torn_writes {
@@ -95,7 +105,7 @@ static int settle_one(struct node *node, uint64_t ino)
 	return r;
 }
 
-void torn_writes_expect(struct torn_writes *w, uint64_t ino)
+void torn_writes_expect(struct torn_writes *w, uint64_t ino, pid_t thread)
 {
 	struct expected *e = calloc(1, sizeof(*e));
 
@@ -103,7 +113,11 @@ void torn_writes_expect(struct torn_writes *w, uint64_t ino)
 		(void)settle_one(w->node, ino); /* at once, since there is no memory to wait */
 		return;
 	}
-	*e = (struct expected){.ino = ino, .due_ms = clock_monotonic_ms() + TORN_WRITE_SETTLE_MS};
+	*e = (struct expected){
+		.ino = ino,
+		.thread = thread,
+		.due_ms = clock_monotonic_ms() + TORN_WRITE_SETTLE_MS,
+	};
 	lock_acquire(&w->lock);
 	list_append(&w->expected, &e->node);
 	atomic_fetch_add(&w->count, 1);
@@ -111,20 +125,31 @@ void torn_writes_expect(struct torn_writes *w, uint64_t ino)
 	lock_release(&w->lock);
 }
 
-/* Moves those that match to `to`: of the account, or due if it is KEY_NODE_SECTION. */
-static void take_locked(struct torn_writes *w, uint32_t account, struct list_node *to)
+static bool matches_locked(const struct torn_writes *w, const struct expected *e,
+	const struct which *which) REQUIRES(w->lock)
+{
+	switch (which->by) {
+	case WHICH_ACCOUNT:
+		return key_ino_account(e->ino) == which->account;
+	case WHICH_THREAD:
+		return e->thread == which->thread && e->ino != which->but_ino;
+	case WHICH_DUE:
+		break;
+	}
+	return w->stopping || e->due_ms <= clock_monotonic_ms();
+}
+
+/* Moves those that match to `to`. */
+static void take_locked(struct torn_writes *w, const struct which *which, struct list_node *to)
 	REQUIRES(w->lock)
 {
-	uint64_t now_ms = clock_monotonic_ms();
 	struct list_node *node = w->expected.next, *next;
 
 	for (; node != &w->expected; node = next) {
 		struct expected *e = LIST_ENTRY(node, struct expected, node);
-		bool matches = account == KEY_NODE_SECTION ? e->due_ms <= now_ms || w->stopping
-							   : key_ino_account(e->ino) == account;
 
 		next = node->next;
-		if (!matches)
+		if (!matches_locked(w, e, which))
 			continue;
 		list_remove(node);
 		list_append(to, node);
@@ -147,15 +172,14 @@ static void settle_taken(struct torn_writes *w, struct list_node *taken) REQUIRE
 	}
 }
 
-/* Those of the account, or with KEY_NODE_SECTION those that are due. */
-static void settle(struct torn_writes *w, uint32_t account)
+static void settle(struct torn_writes *w, const struct which *which)
 {
 	struct list_node taken;
 
 	list_init(&taken);
 	lock_acquire(&w->settling);
 	lock_acquire(&w->lock);
-	take_locked(w, account, &taken);
+	take_locked(w, which, &taken);
 	lock_release(&w->lock);
 	settle_taken(w, &taken);
 	lock_release(&w->settling);
@@ -163,9 +187,19 @@ static void settle(struct torn_writes *w, uint32_t account)
 
 uint64_t torn_writes_settle(struct torn_writes *w, uint32_t account)
 {
+	struct which which = {.by = WHICH_ACCOUNT, .account = account};
+
 	if (atomic_load(&w->count) > 0)
-		settle(w, account);
+		settle(w, &which);
 	return atomic_load(&w->settled_lsn);
+}
+
+void torn_writes_returned(struct torn_writes *w, pid_t thread, uint64_t written_ino)
+{
+	struct which which = {.by = WHICH_THREAD, .thread = thread, .but_ino = written_ino};
+
+	if (thread != 0 && atomic_load(&w->count) > 0)
+		settle(w, &which);
 }
 
 /* Waits until a note is due. False: time to end, and none is left. */
@@ -190,9 +224,10 @@ static bool wait_for_due(struct torn_writes *w)
 static void *run(void *arg)
 {
 	struct torn_writes *w = arg;
+	struct which due = {.by = WHICH_DUE};
 
 	while (wait_for_due(w))
-		settle(w, KEY_NODE_SECTION);
+		settle(w, &due);
 	return NULL;
 }
 
@@ -218,6 +253,9 @@ static int cut_off(struct node *node, uint64_t ino, uint64_t size_bytes)
 		return -ENOMEM;
 	torn_write_forget(&t, ino);
 	if (r == 0 && inode.size_bytes > size_bytes) {
+		log_debug("the last append to inode %" PRIu64 " is not whole: %" PRIu64
+			  " bytes become %" PRIu64,
+			ino, inode.size_bytes, size_bytes);
 		r = file_data_resize(&t, &inode, size_bytes);
 		transaction_put_inode(&t, &inode);
 	}

@@ -7,13 +7,15 @@
  * first half is noted in the store (KEY_NODE_TORN, with the size before), in the same batch; the
  * second deletes the note. What a crash leaves noted is cut off again: no write() had returned.
  *
- * A write that simply ends at a page's end looks like a first half. Its note goes when the file is
- * changed or synced, when anything in its account is, or after TORN_WRITE_SETTLE_MS.
+ * A write that simply ends at a page's end looks like a first half. Its note goes when the thread
+ * that wrote makes any other request, so that nothing it does later can survive without it; when
+ * the file is changed, or anything in its account synced; and after TORN_WRITE_SETTLE_MS.
  */
 #ifndef MAILFS_CACHE_TORN_WRITE_H
 #define MAILFS_CACHE_TORN_WRITE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 #include "cache/node.h"
 #include "cache/record.h"
 #include "cache/transaction.h"
@@ -34,8 +36,12 @@ bool torn_write_is_likely(uint64_t old_size_bytes, uint64_t new_size_bytes);
 /* In the batch of the first half, with the inode's lock. */
 void torn_write_note(struct transaction *t, uint64_t ino, uint64_t old_size_bytes);
 
-/* After that batch was committed: the note is to go soon. */
-void torn_writes_expect(struct torn_writes *w, uint64_t ino);
+/* After that batch was committed: the note is to go soon. `thread` wrote (0: not known). */
+void torn_writes_expect(struct torn_writes *w, uint64_t ino, pid_t thread);
+
+/* The thread makes another request: a write to written_ino, which may be the second half, or (0)
+ * something else. Its notes but that go now. Takes inode locks. Cheap when there are none. */
+void torn_writes_returned(struct torn_writes *w, pid_t thread, uint64_t written_ino);
 
 /* In the batch of any later change of the inode, if it is noted. */
 void torn_write_forget(struct transaction *t, uint64_t ino);

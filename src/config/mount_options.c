@@ -9,6 +9,7 @@
 #include "config/option_table.h"
 #include "util/cleanup.h"
 #include "util/message.h"
+#include "util/text_list.h"
 
 static const char help_text[] =
 	"usage: mailfs URL MOUNTPOINT [-f] [-d] [-o OPTION[,OPTION]...]\n"
@@ -29,10 +30,13 @@ static const char help_text[] =
 	"  commit_interval=DURATION   how long a body may wait for its upload (default 1s)\n"
 	"  umount_timeout=DURATION    how long the end may wait for uploads (default 30s)\n"
 	"  sync=mail|strict           strict: every fsync() commits by itself (default mail)\n"
+	"  noxattr                    no extended attributes, and fewer requests for it\n"
 	"  threads=N                  threads that serve requests\n"
 	"  log_level=LEVEL            error, warning, info or debug (default info)\n"
+	"  faults=RULES               make calls of the backend fail or wait, to debug\n"
 	"  allow_other, allow_root    let other users, or root, in\n"
 	"  ro, noatime, nodev, nosuid, noexec and others of mount(8)\n"
+	"  and those of the URL's backend: mailfs-backends(7)\n"
 	"\n"
 	"See mailfs(8).\n";
 
@@ -164,6 +168,8 @@ void mount_options_done(struct mount_options *options)
 	free(options->state_directory);
 	free(options->fuse_options);
 	free(options->user_options);
+	text_list_free(options->backend_options);
+	free(options->faults);
 	*options = (struct mount_options){0};
 }
 

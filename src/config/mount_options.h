@@ -32,10 +32,12 @@ enum mount_ack {
 struct mount_options {
 	enum mount_action action;
 	char *url;
-	char *mountpoint;      /* as given, also /dev/fd/N */
-	char *state_directory; /* absolute, or NULL: derived from the volume */
-	char *fuse_options;    /* comma list for the kernel mount, never NULL */
-	char *user_options;    /* comma list for libmount's table (_netdev), or NULL */
+	char *mountpoint;       /* as given, also /dev/fd/N */
+	char *state_directory;  /* absolute, or NULL: derived from the volume */
+	char *fuse_options;     /* comma list for the kernel mount, never NULL */
+	char *user_options;     /* comma list for libmount's table (_netdev), or NULL */
+	char **backend_options; /* text_list.h: unknown here; the backend's, or nobody's */
+	char *faults;           /* rules for the backend's calls to fail by, or NULL */
 	enum mount_ack ack;
 	uint64_t cache_size_bytes; /* 0: the default */
 	uint64_t memory_bytes;     /* 0: the default */
@@ -44,6 +46,7 @@ struct mount_options {
 	unsigned int threads;       /* 0: the default */
 	enum log_level log_level;
 	bool strict_sync;
+	bool no_xattrs;
 	bool foreground;
 	bool debug;  /* trace of every request on standard error */
 	bool sloppy; /* unknown options are warned about, not refused */

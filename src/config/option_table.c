@@ -11,6 +11,7 @@
 #include "util/cleanup.h"
 #include "util/message.h"
 #include "util/parse_number.h"
+#include "util/text_list.h"
 
 /* Sets one field from `value`; -EINVAL or -ERANGE when the value is not one. */
 typedef int set_fn(struct mount_options *options, const char *value);
@@ -158,6 +159,11 @@ static int set_log_level(struct mount_options *o, const char *value)
 	return -EINVAL;
 }
 
+static int set_faults(struct mount_options *o, const char *value)
+{
+	return *value == '\0' ? -EINVAL : replace_string(&o->faults, strdup(value));
+}
+
 static const struct {
 	const char *name;
 	const char *values; /* for messages */
@@ -171,6 +177,7 @@ static const struct {
 	{"umount_timeout", "DURATION up to 1d, e.g. 30s", set_umount_timeout},
 	{"sync", "mail|strict", set_sync},
 	{"threads", "1 to 256", set_threads},
+	{"faults", "RULES, see mailfs(8)", set_faults},
 	{"log_level", "error|warning|info|debug", set_log_level},
 };
 
@@ -233,6 +240,10 @@ int option_table_take(struct mount_options *o, const char *option, char **ret_me
 		return r < 0 ? r : 0;
 	if (MATCHES(option, swallowed_options))
 		return 0;
+	if (strcmp(option, "noxattr") == 0 || strcmp(option, "xattr") == 0) {
+		o->no_xattrs = option[0] == 'n';
+		return 0;
+	}
 	if (strcmp(option, "sloppy") == 0) {
 		o->sloppy = true;
 		return 0;
@@ -240,10 +251,6 @@ int option_table_take(struct mount_options *o, const char *option, char **ret_me
 	if (strcmp(option, "remount") == 0)
 		return message_set(ret_message, -EINVAL,
 			"a mounted volume cannot be remounted; unmount it and mount it again");
-	if (o->sloppy) {
-		log_warning("unknown mount option '%s' ignored (sloppy)", option);
-		return 0;
-	}
-	return message_set(ret_message, -EINVAL,
-		"unknown mount option '%s'; 'mailfs -h' lists the options", option);
+	r = text_list_append(&o->backend_options, option);
+	return r < 0 ? message_set(ret_message, r, "the list of options is too long") : 0;
 }

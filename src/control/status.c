@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "control/backend_status.h"
 #include "control/json_text.h"
 #include "util/clock.h"
 
@@ -110,6 +111,8 @@ int control_status_json(
 		(json_int_t)(clock_monotonic_ms() - subject->started_ms), "commits",
 		(json_int_t)figures->commits, "figures", figures_json(figures), "fuse_requests",
 		counts);
+	if (root != NULL && subject->backend != NULL)
+		(void)json_object_set_new(root, "backend", control_backend_json(subject->backend));
 	text = control_json_text(root);
 	if (text == NULL)
 		return -ENOMEM;
@@ -164,6 +167,8 @@ static void print_metrics(
 	print_metric(out, "fuse_requests", "_total", true, "Requests of the kernel answered.");
 	if (subject->count_requests != NULL)
 		subject->count_requests(subject->source, print_count, out);
+	if (subject->backend != NULL)
+		control_backend_metrics(out, subject->backend);
 }
 
 int control_status_metrics(

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "backends/backend_chain.h"
 #include "cache/node.h"
 
 /* Told each FUSE opcode that has been answered, and how often. */
@@ -14,6 +15,7 @@ typedef void control_take_count_fn(void *arg, const char *opcode, uint64_t count
 /* What the control server is about. Nothing changes while it runs. */
 struct control_subject {
 	struct node *node;
+	const struct backend_chain *backend; /* NULL: nothing is said of it */
 	const char *url;
 	const char *volume_uuid;
 	const char *node_uuid;
@@ -30,7 +32,7 @@ struct control_subject {
 /* The answer to GET /v1/status, malloc()ed:
  *   version, pid, url, volume_uuid, node_uuid, mountpoint, state_directory, ack, uptime_ms,
  *   commits, figures {all of struct node_figures; errors as names or null},
- *   fuse_requests {OPCODE: n}
+ *   fuse_requests {OPCODE: n}, backend (backend_status.h)
  * -ENOMEM. */
 int control_status_json(
 	const struct control_subject *subject, const struct node_figures *figures, char **ret);

@@ -14,6 +14,19 @@
 
 #define FILE_URL_PREFIX "file://"
 
+static int open_backend(struct stack *stack, char **ret_message)
+{
+	struct backend *driver;
+	int r = backend_open_url(stack->options->url,
+		(const char *const *)stack->options->backend_options, &driver, ret_message);
+
+	if (r < 0)
+		return r;
+	if (stack->options->faults != NULL)
+		log_warning("faults=%s: calls of the backend will fail", stack->options->faults);
+	return backend_chain_build(driver, stack->options->faults, &stack->backend, ret_message);
+}
+
 static int open_volume(struct stack *stack, char **ret_message)
 {
 	const char *url = stack->options->url;
@@ -24,9 +37,13 @@ static int open_volume(struct stack *stack, char **ret_message)
 		r = mountpoint_keep_clear(stack->mountpoint, url + strlen(FILE_URL_PREFIX),
 			"the volume's directory", ret_message);
 	if (r == 0)
-		r = backend_open_url(url, NULL, &stack->backend, ret_message);
+		r = open_backend(stack, ret_message);
 	if (r == 0)
-		r = volume_open(stack->backend, &stack->volume, ret_message);
+		r = volume_open(stack->backend.backend, &stack->volume, ret_message);
+	if (r == 0)
+		r = backend_chain_prove(&stack->backend, ret_message);
+	if (r == 0 && stack->backend.probe_message != NULL)
+		log_warning("%s; one node can use it all the same", stack->backend.probe_message);
 	return r;
 }
 
@@ -35,7 +52,7 @@ static int choose_ack(struct stack *stack, char **ret_message)
 {
 	struct backend_capabilities capabilities;
 
-	backend_get_capabilities(stack->backend, &capabilities);
+	backend_get_capabilities(stack->backend.backend, &capabilities);
 	if (stack->options->ack == MOUNT_ACK_LOCAL ||
 		(stack->options->ack == MOUNT_ACK_DEFAULT && capabilities.local)) {
 		stack->ack = NODE_ACK_LOCAL;
@@ -68,12 +85,13 @@ static int open_filesystem(struct stack *stack, char **ret_message)
 {
 	struct node_options options = {
 		.directory = stack->state->node_path,
-		.backend = stack->backend,
+		.backend = stack->backend.backend,
 		.account_depth = stack->volume.account_depth,
 		.cache_size_bytes = stack->options->cache_size_bytes,
 		.memory_bytes = stack->options->memory_bytes,
 		.commit_interval_ms = stack->options->commit_interval_ms,
 		.strict_sync = stack->options->strict_sync,
+		.plain_puts = !stack->backend.probe.put_if_absent,
 	};
 	int r = node_open(&options, &stack->node, ret_message);
 
@@ -94,6 +112,7 @@ static int open_session(
 		.fuse_options = stack->options->fuse_options,
 		.threads = stack->options->threads,
 		.control_socket = stack->state->control_socket_path,
+		.no_xattrs = stack->options->no_xattrs,
 		.debug = stack->options->debug,
 		.on_serving = listener->on_serving,
 		.arg = listener->arg,
@@ -114,6 +133,7 @@ static int open_control(struct stack *stack, char **ret_message)
 {
 	stack->subject = (struct control_subject){
 		.node = stack->node,
+		.backend = &stack->backend,
 		.url = stack->options->url,
 		.volume_uuid = stack->volume.uuid,
 		.node_uuid = stack->state->identity.node_uuid,
@@ -175,7 +195,7 @@ void stack_close(struct stack *stack)
 		fs_close(stack->fs);
 	if (stack->node != NULL)
 		node_close(stack->node);
-	backend_free(stack->backend);
+	backend_chain_done(&stack->backend);
 	state_directory_close(stack->state);
 	free(stack->mountpoint);
 }

@@ -4,7 +4,7 @@
 #ifndef MAILFS_DAEMON_STACK_H
 #define MAILFS_DAEMON_STACK_H
 
-#include "backends/backend.h"
+#include "backends/backend_chain.h"
 #include "cache/node.h"
 #include "config/mount_options.h"
 #include "control/server.h"
@@ -16,7 +16,7 @@
 struct stack {
 	const struct mount_options *options;
 	char *mountpoint; /* absolute */
-	struct backend *backend;
+	struct backend_chain backend;
 	struct volume volume;
 	struct state_directory *state;
 	enum node_ack ack;

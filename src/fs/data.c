@@ -240,8 +240,13 @@ static int run_write(struct data_op *op, struct extent *ret_missing)
 	r = write_locked(op, ret_missing);
 	inode_locks_release(&locks);
 	if (r == 0 && op->may_be_half)
-		torn_writes_expect(op->fs->node->torn_writes, op->ino);
+		torn_writes_expect(op->fs->node->torn_writes, op->ino, op->caller.thread);
 	return r;
+}
+
+void fs_note_request(struct fs *fs, pid_t thread, uint64_t written_ino)
+{
+	torn_writes_returned(fs->node->torn_writes, thread, written_ino);
 }
 
 void fs_write(struct fs *fs, const struct fs_caller *caller, uint64_t ino, uint64_t offset,

@@ -162,10 +162,13 @@ void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *d
 static void owe(struct fs *fs, const struct inode *inode)
 {
 	_Atomic uint64_t *owed = owed_of(fs, inode->ino);
-	uint64_t seen = atomic_load(owed);
+	uint64_t seen = atomic_load(owed), lsn = inode->changed_lsn;
+	/* Deferred or not, what is synced is not the half of anything. */
+	uint64_t settled = torn_writes_settle(fs->node->torn_writes, key_ino_account(inode->ino));
 
-	while (seen < inode->changed_lsn &&
-		!atomic_compare_exchange_weak(owed, &seen, inode->changed_lsn))
+	if (lsn < settled)
+		lsn = settled;
+	while (seen < lsn && !atomic_compare_exchange_weak(owed, &seen, lsn))
 		;
 	atomic_fetch_add(&fs->node->syncs_elided, 1);
 }

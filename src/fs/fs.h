@@ -34,6 +34,7 @@ struct fs;
 struct fs_caller {
 	uid_t uid;
 	gid_t gid;
+	pid_t thread; /* 0: not known */
 };
 
 struct fs_attributes {
@@ -80,6 +81,10 @@ int fs_open(struct node *node, struct fs **ret);
 
 /* No operation may be running. */
 void fs_close(struct fs *fs);
+
+/* A request of this thread has come: a write to written_ino, or (0) something else. To be called
+ * before it is served: it says that the thread's last write() has returned (cache/torn_write.h). */
+void fs_note_request(struct fs *fs, pid_t thread, uint64_t written_ino);
 
 /* ---- names (lookup.c, create.c, link.c, remove.c, rename.c) */
 int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attributes *ret);

@@ -59,16 +59,24 @@ void handle_setattr(
 		reply_attributes_when_done, req);
 }
 
-/* ---- extended attributes */
+/* ---- extended attributes
+ *
+ * After the first ENOSYS the kernel never asks again, also not for security.capability, which it
+ * otherwise does at each write() that follows a change of the attributes. */
 void handle_setxattr(
 	fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-	reply_error(req, fs_setxattr(session_of(req)->fs, ino, name, value, size, flags));
+	struct session *s = session_of(req);
+
+	reply_error(
+		req, s->no_xattrs ? -ENOSYS : fs_setxattr(s->fs, ino, name, value, size, flags));
 }
 
 void handle_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	reply_error(req, fs_removexattr(session_of(req)->fs, ino, name));
+	struct session *s = session_of(req);
+
+	reply_error(req, s->no_xattrs ? -ENOSYS : fs_removexattr(s->fs, ino, name));
 }
 
 /* Sends what was asked for: the value, or with size 0 how long it is. */
@@ -82,54 +90,28 @@ static void reply_value(fuse_req_t req, ssize_t r, const char *value, size_t siz
 		fuse_reply_buf(req, value, (size_t)r);
 }
 
-/* How mailfs-admin and umount find the daemon of a mount. */
-static ssize_t get_own_xattr(const struct session *s, const char *name, char *value, size_t size)
-{
-	char pid[24];
-	const char *text;
-
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	if (strcmp(name, "trusted.mailfs.pid") == 0)
-		text = pid;
-	else if (strcmp(name, "trusted.mailfs.control") == 0 && s->control_socket != NULL)
-		text = s->control_socket;
-	else
-		return -ENODATA;
-	if (size > 0 && strlen(text) > size)
-		return -ERANGE;
-	if (size > 0)
-		memcpy(value, text, strlen(text));
-	return (ssize_t)strlen(text);
-}
-
 void handle_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct session *s = session_of(req);
-	char *value = malloc(size > 0 ? size : 1);
-	ssize_t r;
+	char *value = s->no_xattrs ? NULL : malloc(size > 0 ? size : 1);
 
 	if (value == NULL) {
-		reply_error(req, -ENOMEM);
+		reply_error(req, s->no_xattrs ? -ENOSYS : -ENOMEM);
 		return;
 	}
-	if (ino == FUSE_ROOT_ID && strncmp(name, "trusted.mailfs.", 15) == 0)
-		r = get_own_xattr(s, name, value, size);
-	else
-		r = fs_getxattr(s->fs, ino, name, value, size);
-	reply_value(req, r, value, size);
+	reply_value(req, fs_getxattr(s->fs, ino, name, value, size), value, size);
 	free(value);
 }
 
 void handle_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	char *names = malloc(size > 0 ? size : 1);
-	ssize_t r;
+	struct session *s = session_of(req);
+	char *names = s->no_xattrs ? NULL : malloc(size > 0 ? size : 1);
 
 	if (names == NULL) {
-		reply_error(req, -ENOMEM);
+		reply_error(req, s->no_xattrs ? -ENOSYS : -ENOMEM);
 		return;
 	}
-	r = fs_listxattr(session_of(req)->fs, ino, names, size);
-	reply_value(req, r, names, size);
+	reply_value(req, fs_listxattr(s->fs, ino, names, size), names, size);
 	free(names);
 }

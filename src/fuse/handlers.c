@@ -64,6 +64,7 @@ const struct fuse_lowlevel_ops handlers = {
 	.getxattr = handle_getxattr,
 	.listxattr = handle_listxattr,
 	.removexattr = handle_removexattr,
+	.ioctl = handle_ioctl,
 	.fallocate = handle_fallocate,
 	.lseek = handle_lseek,
 };

@@ -25,6 +25,7 @@ static void note_request(struct session *s, const void *data, size_t size_bytes)
 	memcpy(&header, data, sizeof(header));
 	if (header.opcode < SESSION_OPCODES)
 		atomic_fetch_add_explicit(&s->requests[header.opcode], 1, memory_order_relaxed);
+	fs_note_request(s->fs, (pid_t)header.pid, header.opcode == FUSE_WRITE ? header.nodeid : 0);
 	if (header.opcode == FUSE_INIT && size_bytes >= sizeof(header) + 16) {
 		memset(&init, 0, sizeof(init));
 		memcpy(&init, (const char *)data + sizeof(header), 16);

@@ -17,7 +17,7 @@ struct fs_caller reply_caller(fuse_req_t req)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
-	return (struct fs_caller){.uid = ctx->uid, .gid = ctx->gid};
+	return (struct fs_caller){.uid = ctx->uid, .gid = ctx->gid, .thread = ctx->pid};
 }
 
 /* A damaged record must not look to a program like one of its own mistakes. */

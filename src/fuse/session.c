@@ -53,6 +53,7 @@ int session_new(struct fs *fs, const struct session_options *o, struct session *
 		s->fs = fs;
 		s->on_serving = o->on_serving;
 		s->on_serving_arg = o->arg;
+		s->no_xattrs = o->no_xattrs;
 		s->n_threads = o->threads > 0 ? o->threads : DEFAULT_THREADS;
 		if (s->n_threads > SESSION_MAX_THREADS)
 			s->n_threads = SESSION_MAX_THREADS;

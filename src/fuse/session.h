@@ -17,7 +17,8 @@ struct session_options {
 	const char *mountpoint;     /* passed on unchanged, also /dev/fd/N */
 	const char *fuse_options;   /* comma list for the kernel mount, e.g. "allow_other,nodev" */
 	unsigned int threads;       /* 0: the default */
-	const char *control_socket; /* shown to mailfs-admin through an xattr of the root */
+	const char *control_socket; /* told to mailfs-admin: util/mount_question.h */
+	bool no_xattrs;             /* the filesystem has no extended attributes */
 	bool debug;                 /* libfuse's trace on stderr */
 	void (*on_serving)(void *arg); /* called once, as the kernel's INIT is answered */
 	void *arg;

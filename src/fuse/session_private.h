@@ -17,6 +17,7 @@ struct session {
 	struct fs *fs;
 	struct fuse_session *fuse;
 	char *control_socket;
+	bool no_xattrs;
 	char *mountpoint;
 	void (*on_serving)(void *arg);
 	void *on_serving_arg;
@@ -90,6 +91,10 @@ void handle_readdir(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
 void handle_readdirplus(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+
+void handle_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
+	struct fuse_file_info *fi, unsigned int flags, const void *in, size_t in_bytes,
+	size_t out_bytes);
 
 void handle_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
 	size_t size, int flags);

@@ -10,13 +10,10 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 #include "util/cleanup.h"
 #include "util/clock.h"
-#include "util/parse_number.h"
-
-#define PID_XATTR "trusted.mailfs.pid"
+#include "util/mount_question.h"
 
 struct finding {
 	int error;
@@ -25,16 +22,13 @@ struct finding {
 
 static struct finding ask(const char *mountpoint)
 {
-	char text[32];
-	uint64_t pid;
-	ssize_t n = getxattr(mountpoint, PID_XATTR, text, sizeof(text) - 1);
+	struct mount_answer answer;
+	int r = mount_question_ask(mountpoint, &answer);
 
-	if (n < 0)
-		return (struct finding){.error = -errno};
-	text[n] = '\0';
-	if (parse_number_u64(text, INT32_MAX, &pid) < 0 || pid < 2)
-		return (struct finding){.error = -ENODATA};
-	return (struct finding){.pid = (pid_t)pid};
+	if (r < 0)
+		return (struct finding){.error = r};
+	return answer.pid > 1 ? (struct finding){.pid = (pid_t)answer.pid}
+			      : (struct finding){.error = -ENODATA};
 }
 
 static int poll_until(int fd, uint64_t deadline_ms)

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 /* Asks the root of the mount for its daemon, by name of no process. Gives up after timeout_ms, also
- * when the mount hangs. -ENODATA when it does not tell (also to others than root), -ETIMEDOUT,
+ * when the mount hangs. -EACCES for others than root, -ENOTTY when it is no mailfs, -ETIMEDOUT,
  * -ENOTCONN when the daemon is dead. */
 int daemon_watch_find(const char *mountpoint, uint32_t timeout_ms, pid_t *ret);
 

@@ -12,8 +12,7 @@
 
 #define VOLUME_KEY "volume.json"
 
-/* 0 when the prefix is empty. */
-static int check_empty(struct backend *b, char **ret_message)
+int volume_check_absent(struct backend *b, char **ret_message)
 {
 	struct backend_result result;
 	int r = backend_head_wait(b, VOLUME_KEY, &result);
@@ -62,6 +61,10 @@ static int write_volume(struct backend *b, const struct volume *volume, char **r
 		return message_set(ret_message, -ENOMEM, "out of memory");
 	r = backend_put_wait(b, VOLUME_KEY, &part, 1, &if_absent, &result);
 	backend_result_done(&result);
+	if (r == -EOPNOTSUPP) { /* then two who format at once are on their own */
+		r = backend_put_wait(b, VOLUME_KEY, &part, 1, NULL, &result);
+		backend_result_done(&result);
+	}
 	if (r == -EEXIST)
 		return message_set(
 			ret_message, r, "somebody else formatted a volume here at the same time");
@@ -72,18 +75,12 @@ static int write_volume(struct backend *b, const struct volume *volume, char **r
 
 int volume_format(struct backend *b, uint32_t account_depth, struct volume *ret, char **ret_message)
 {
-	struct backend_capabilities capabilities;
 	struct volume volume;
 	int r = make(account_depth, &volume, ret_message);
 
 	if (r < 0)
 		return r;
-	backend_get_capabilities(b, &capabilities);
-	if (!capabilities.put_if_absent)
-		return message_set(ret_message, -EOPNOTSUPP,
-			"the store cannot create an object only where there is none "
-			"(conditional put); mailfs needs that");
-	r = check_empty(b, ret_message);
+	r = volume_check_absent(b, ret_message);
 	if (r == 0)
 		r = write_volume(b, &volume, ret_message);
 	if (r == 0)

@@ -20,8 +20,11 @@ struct volume {
 	int64_t created_ms;
 };
 
-/* Writes volume.json, put-if-absent, with a new UUID. -EEXIST: there is a volume already;
- * -ENOTEMPTY: the prefix holds objects that are no volume; -EOPNOTSUPP: no put-if-absent. */
+/* -EEXIST: there is a volume already; -ENOTEMPTY: the prefix holds objects that are no volume. */
+int volume_check_absent(struct backend *b, char **ret_message);
+
+/* Writes volume.json with a new UUID, put-if-absent where the store can. The errors of
+ * volume_check_absent(), which it calls. */
 int volume_format(
 	struct backend *b, uint32_t account_depth, struct volume *ret, char **ret_message);
 

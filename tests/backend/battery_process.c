@@ -79,7 +79,7 @@ static struct backend_version version_of(struct backend *b, const char *key, cha
 {
 	struct backend_result result;
 
-	ck_assert_int_eq(backend_get_wait(b, key, 0, 15, &result), 0);
+	ck_assert_int_eq(battery_get(b, key, 0, 15, &result), 0);
 	memcpy(text, result.data, result.data_size_bytes);
 	text[result.data_size_bytes] = '\0';
 	backend_result_done(&result);

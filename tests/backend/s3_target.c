@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "backends/registry.h"
+#include "backends/retry_backend.h"
 #include "util/cleanup.h"
 #include "util/uuid.h"
 
 #define MAX_OPTIONS 32
 
+bool s3_target_retries;
 static char store_url[1024];
 
 static struct backend *open_url(const char *url)
@@ -28,6 +30,8 @@ static struct backend *open_url(const char *url)
 	options[n] = NULL;
 	if (backend_open_url(url, options, &b, &message) < 0)
 		fprintf(stderr, "cannot open %s: %s\n", url, message);
+	if (b != NULL && s3_target_retries)
+		ck_assert_int_eq(retry_backend_new(b, NULL, &b), 0);
 	return b;
 }
 

@@ -10,6 +10,9 @@
 /* Losers of a race may get -EIO: radosgw answers 500 to many of them. */
 extern const struct battery_target s3_target;
 
+/* Set before the cases run: behind the retry wrapper. */
+extern bool s3_target_retries;
+
 /* Whether there is a store to test with; if not, TAP is told that all is skipped. */
 bool s3_target_is_there(void);
 

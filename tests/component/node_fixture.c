@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include "backends/memory_backend.h"
 
-static const struct fs_caller superuser = {0, 0};
+static const struct fs_caller superuser = {0};
 
 void node_fixture_init(struct node_fixture *f)
 {
@@ -98,12 +98,19 @@ static int finish(struct wait *w)
 	return w->error;
 }
 
-int node_fixture_write(struct fs *fs, uint64_t ino, uint64_t offset, const void *data, size_t n)
+int node_fixture_write_by(
+	struct fs *fs, pid_t thread, uint64_t ino, uint64_t offset, const void *data, size_t n)
 {
+	struct fs_caller caller = {.thread = thread};
 	struct wait w = WAIT_INIT;
 
-	fs_write(fs, &superuser, ino, offset, data, n, done, &w);
+	fs_write(fs, &caller, ino, offset, data, n, done, &w);
 	return finish(&w);
+}
+
+int node_fixture_write(struct fs *fs, uint64_t ino, uint64_t offset, const void *data, size_t n)
+{
+	return node_fixture_write_by(fs, 0, ino, offset, data, n);
 }
 
 ssize_t node_fixture_read(struct fs *fs, uint64_t ino, uint64_t offset, void *data, size_t n)

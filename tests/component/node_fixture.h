@@ -28,6 +28,8 @@ void node_fixture_done(struct node_fixture *f);
 
 /* Blocking forms of the waiting operations. Negative errno. */
 int node_fixture_write(struct fs *fs, uint64_t ino, uint64_t offset, const void *data, size_t n);
+int node_fixture_write_by(
+	struct fs *fs, pid_t thread, uint64_t ino, uint64_t offset, const void *data, size_t n);
 ssize_t node_fixture_read(struct fs *fs, uint64_t ino, uint64_t offset, void *data, size_t n);
 int node_fixture_truncate(struct fs *fs, uint64_t ino, uint64_t size_bytes);
 int node_fixture_fallocate(

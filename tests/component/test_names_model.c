@@ -29,7 +29,7 @@ struct item {
 	struct timespec ctime;
 };
 
-static const struct fs_caller caller = {1000, 1000};
+static const struct fs_caller caller = {.uid = 1000, .gid = 1000};
 static struct node_fixture fixture;
 static struct item items[MAX_INODES];
 static int n_items;

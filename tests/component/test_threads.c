@@ -26,7 +26,7 @@
 #endif
 #define MAIL_MAX_BYTES 40000
 
-static const struct fs_caller caller = {0, 0};
+static const struct fs_caller caller = {0};
 static struct node_fixture fixture;
 static uint64_t user, shared;
 static atomic_bool stop;

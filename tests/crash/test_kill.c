@@ -123,7 +123,7 @@ struct opened {
 	uint64_t account;
 };
 
-static const struct fs_caller caller = {0, 0};
+static const struct fs_caller caller = {0};
 
 __attribute__((format(printf, 1, 2))) static void give_up(const char *format, ...)
 {

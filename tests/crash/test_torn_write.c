@@ -14,9 +14,14 @@
 #include "backends/memory_backend.h"
 #include "node_fixture.h"
 
+#define DIRECTORY_NAME "storage" /* of an mdbox */
 #define LOG_NAME "dovecot.index.log"
+#define MAP_LOG_NAME "dovecot.map.index.log" /* its sync is deferred (file_class.h) */
+#define WRITER 11
+#define SOMEBODY 12
 
 static struct node_fixture fixture;
+static const char *log_name = LOG_NAME;
 static uint8_t content[8192];
 
 /* A backend has threads, so each process that opens a node makes its own. */
@@ -34,7 +39,8 @@ static uint64_t open_log(void)
 
 	begin();
 	ck_assert_int_eq(fs_lookup(fixture.fs, FS_ROOT_INO, "user", &a), 0);
-	ck_assert_int_eq(fs_lookup(fixture.fs, a.ino, LOG_NAME, &a), 0);
+	ck_assert_int_eq(fs_lookup(fixture.fs, a.ino, DIRECTORY_NAME, &a), 0);
+	ck_assert_int_eq(fs_lookup(fixture.fs, a.ino, log_name, &a), 0);
 	return a.ino;
 }
 
@@ -60,11 +66,12 @@ static void run_and_die(void (*steps)(void))
 
 static void make_log(void)
 {
-	uint64_t account;
+	uint64_t directory;
 
 	begin();
-	account = node_fixture_mkdir(fixture.fs, FS_ROOT_INO, "user");
-	append(node_fixture_create(fixture.fs, account, LOG_NAME), 0, 4000);
+	directory = node_fixture_mkdir(fixture.fs, FS_ROOT_INO, "user");
+	directory = node_fixture_mkdir(fixture.fs, directory, DIRECTORY_NAME);
+	append(node_fixture_create(fixture.fs, directory, log_name), 0, 4000);
 }
 
 static void append_first_half(void)
@@ -92,6 +99,48 @@ static void append_and_wait(void)
 {
 	append(open_log(), 4000, 96);
 	usleep(500000); /* a hundred times what the note lives: no race even under a sanitizer */
+}
+
+static uint64_t append_half_as_writer(void)
+{
+	uint64_t ino = open_log();
+
+	ck_assert_int_eq(
+		node_fixture_write_by(fixture.fs, WRITER, ino, 4000, content + 4000, 96), 0);
+	return ino;
+}
+
+static void append_and_ask(void)
+{
+	append_half_as_writer();
+	fs_note_request(fixture.fs, WRITER, 0);
+}
+
+static void append_and_write_elsewhere(void)
+{
+	uint64_t ino = append_half_as_writer();
+
+	fs_note_request(fixture.fs, WRITER, ino + 1);
+}
+
+/* What comes between the halves: other threads' requests, and the request of the second half. */
+static void append_first_half_among_others(void)
+{
+	uint64_t ino = append_half_as_writer();
+
+	fs_note_request(fixture.fs, SOMEBODY, 0);
+	fs_note_request(fixture.fs, 0, 0);
+	fs_note_request(fixture.fs, WRITER, ino);
+}
+
+/* Of a log whose sync is left to the one that follows. */
+static void append_and_defer_sync(void)
+{
+	struct node_figures figures;
+
+	append_and_sync();
+	node_get_figures(fixture.node, &figures);
+	ck_assert_uint_eq(figures.syncs_elided, 1);
 }
 
 static void append_and_touch(void)
@@ -150,6 +199,31 @@ START_TEST(test_synced_is_kept)
 }
 END_TEST
 
+START_TEST(test_deferred_sync_is_kept)
+{
+	log_name = MAP_LOG_NAME;
+	check_case(append_and_defer_sync, 4096);
+}
+END_TEST
+
+START_TEST(test_returned_is_kept)
+{
+	check_case(append_and_ask, 4096);
+}
+END_TEST
+
+START_TEST(test_write_elsewhere_is_kept)
+{
+	check_case(append_and_write_elsewhere, 4096);
+}
+END_TEST
+
+START_TEST(test_half_among_others_is_cut_off)
+{
+	check_case(append_first_half_among_others, 4000);
+}
+END_TEST
+
 START_TEST(test_settled_is_kept)
 {
 	check_case(append_and_wait, 4096);
@@ -171,6 +245,10 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_half_is_cut_off);
 	tcase_add_test(tc, test_whole_is_kept);
 	tcase_add_test(tc, test_synced_is_kept);
+	tcase_add_test(tc, test_deferred_sync_is_kept);
+	tcase_add_test(tc, test_returned_is_kept);
+	tcase_add_test(tc, test_write_elsewhere_is_kept);
+	tcase_add_test(tc, test_half_among_others_is_cut_off);
 	tcase_add_test(tc, test_settled_is_kept);
 	tcase_add_test(tc, test_changed_is_kept);
 	suite_add_tcase(suite, tc);

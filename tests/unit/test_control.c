@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <jansson.h>
+#include "backends/memory_backend.h"
 #include "control/server.h"
 #include "util/clock.h"
 
@@ -66,7 +67,10 @@ static void count_requests(void *source, control_take_count_fn *take, void *arg)
 	take(arg, "GETATTR", 7);
 }
 
+static struct backend_chain chain;
+
 static const struct control_subject subject = {
+	.backend = &chain,
 	.node = &node,
 	.url = "file:///v/\"quoted\"",
 	.volume_uuid = "11111111-1111-4111-8111-111111111111",
@@ -86,9 +90,12 @@ static struct control_server *server;
 static void set_up(void)
 {
 	const char *base = getenv("TMPDIR");
+	struct backend *driver;
 	char *message = NULL;
 
 	node = (struct node){0};
+	ck_assert_int_eq(memory_backend_new(&driver), 0);
+	ck_assert_int_eq(backend_chain_build(driver, NULL, &chain, &message), 0);
 	snprintf(directory, sizeof(directory), "%s/mailfs-control.XXXXXX",
 		base != NULL ? base : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
@@ -102,6 +109,7 @@ static void clean_up(void)
 	server = NULL;
 	ck_assert_int_ne(access(socket_path, F_OK), 0);
 	ck_assert_int_eq(rmdir(directory), 0);
+	backend_chain_done(&chain);
 }
 
 static int open_connection(void)
@@ -224,6 +232,43 @@ START_TEST(test_no_figure_is_forgotten)
 	root = body_of(answer);
 	ck_assert_uint_eq(json_object_size(json_object_get(root, "figures")), n_numbers + 2);
 	json_decref(root);
+}
+END_TEST
+
+START_TEST(test_backend)
+{
+	static char answer[ANSWER_MAX_BYTES];
+	struct iovec part = {(char[]){"12345"}, 5};
+	struct backend_result result;
+	char *message = NULL;
+	json_t *root, *store, *puts;
+
+	ck_assert_int_eq(request("GET", "/v1/status", "", answer), 200);
+	root = body_of(answer);
+	ck_assert(
+		json_is_false(json_object_get(json_object_get(root, "backend"), "put_if_absent")));
+	json_decref(root);
+	ck_assert_int_eq(backend_chain_prove(&chain, &message), 0);
+	ck_assert_int_eq(backend_put_wait(chain.backend, "k", &part, 1, NULL, &result), 0);
+	ck_assert_int_eq(backend_get_wait(chain.backend, "none", 0, 1, &result), -ENOENT);
+	ck_assert_int_eq(request("GET", "/v1/status", "", answer), 200);
+	root = body_of(answer);
+	store = json_object_get(root, "backend");
+	puts = json_object_get(json_object_get(store, "operations"), "put");
+	ck_assert(json_is_true(json_object_get(store, "put_if_absent")));
+	ck_assert(json_is_true(json_object_get(store, "compare_and_swap")));
+	ck_assert(json_is_null(json_object_get(store, "probe_message")));
+	ck_assert_int_gt(number(puts, "bytes"), 5);
+	ck_assert_int_gt(number(puts, "ok"), 1);
+	ck_assert_int_gt(number(puts, "refused"), 0); /* the losers of the probe */
+	ck_assert_int_eq(number(puts, "failed"), 0);
+	json_decref(root);
+	ck_assert_int_eq(request("GET", "/metrics", "", answer), 200);
+	ck_assert_ptr_nonnull(strstr(
+		answer, "\nmailfs_backend_calls_total{operation=\"get\",outcome=\"refused\"} 1\n"));
+	ck_assert_ptr_nonnull(
+		strstr(answer, "\nmailfs_backend_seconds_bucket{operation=\"put\",le=\"+Inf\"} "));
+	ck_assert_ptr_nonnull(strstr(answer, "\nmailfs_backend_compare_and_swap 1\n"));
 }
 END_TEST
 
@@ -410,6 +455,7 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(tc, set_up, clean_up);
 	tcase_add_test(tc, test_status);
 	tcase_add_test(tc, test_no_figure_is_forgotten);
+	tcase_add_test(tc, test_backend);
 	tcase_add_test(tc, test_metrics);
 	tcase_add_test(tc, test_flush);
 	tcase_add_test(tc, test_evict);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "config/mount_options.h"
+#include "util/text_list.h"
 #include "config/option_list.h"
 
 #define MAX_WORDS 16
@@ -128,9 +129,6 @@ END_TEST
 
 START_TEST(test_unknown_options)
 {
-	parse_bad("u m -o cachesize=1G", "'cachesize=1G'");
-	parse_bad("u m -o nodevil", "'nodevil'");
-	parse_bad("u m -o allow_other=1", "'allow_other=1'");
 	parse_bad("u m -o remount", "unmount it");
 	parse_bad("u m -x", "'-x'");
 	parse_bad("u m --frob", "'--frob'");
@@ -138,6 +136,12 @@ START_TEST(test_unknown_options)
 	parse_bad("u m -o", "'-o'");
 	parse_good("u m -o sloppy,frob,state=/s");
 	ck_assert_str_eq(options.state_directory, "/s");
+	ck_assert(options.sloppy);
+	parse_good("u m -o cachesize=1G,nodevil,state=/s,allow_other=1");
+	ck_assert_uint_eq(text_list_length(options.backend_options), 3);
+	ck_assert_str_eq(options.backend_options[0], "cachesize=1G");
+	ck_assert_str_eq(options.backend_options[1], "nodevil");
+	ck_assert_str_eq(options.backend_options[2], "allow_other=1");
 }
 END_TEST
 

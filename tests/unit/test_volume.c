@@ -102,20 +102,17 @@ START_TEST(test_format_passes_errors_on)
 }
 END_TEST
 
-static void without_conditions(struct backend *b, struct backend_capabilities *ret)
+START_TEST(test_format_without_conditional_puts)
 {
-	(void)b;
-	*ret = (struct backend_capabilities){.max_object_bytes = 1 << 20};
-}
+	struct volume made, opened;
+	char *message = NULL;
 
-START_TEST(test_format_needs_conditional_puts)
-{
-	static struct backend_ops poor; /* used until the fixture frees the backend */
-
-	poor = *backend->ops;
-	poor.get_capabilities = without_conditions;
-	backend->ops = &poor;
-	check_format(1, -EOPNOTSUPP, "conditional put");
+	ck_assert_int_eq(fault_backend_set(backend, "put:nth=1:error=EOPNOTSUPP", NULL), 0);
+	ck_assert_int_eq(volume_format(backend, 1, &made, &message), 0);
+	ck_assert_int_eq(volume_open(backend, &opened, &message), 0);
+	ck_assert_str_eq(opened.uuid, made.uuid);
+	ck_assert_int_eq(volume_format(backend, 1, &made, &message), -EEXIST);
+	free(message);
 }
 END_TEST
 
@@ -218,7 +215,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_format_and_open, 0, VOLUME_MAX_ACCOUNT_DEPTH + 1);
 	tcase_add_test(tc, test_format_refuses);
 	tcase_add_test(tc, test_format_passes_errors_on);
-	tcase_add_test(tc, test_format_needs_conditional_puts);
+	tcase_add_test(tc, test_format_without_conditional_puts);
 	tcase_add_test(tc, test_open_errors);
 	tcase_add_test(tc, test_unknown_fields_are_ignored);
 	tcase_add_loop_test(tc, test_bad_volume, 0, sizeof(bad) / sizeof(bad[0]));

@@ -20,6 +20,7 @@
 
 #define LINE_MAX_BYTES 8192
 #define SECTION_MAX_BYTES 256
+#define PASSWD_BYTES 4096
 
 /* Without the blanks around it. */
 static void trim(char *line)
@@ -92,15 +93,16 @@ bool s3_credentials_ini_value(
 static int path_in_home(const char *variable, const char *name, char path[PATH_MAX])
 {
 	const char *value = getenv(variable), *home = getenv("HOME");
-	const struct passwd *user;
+	char data[PASSWD_BYTES];
+	struct passwd user, *found = NULL;
 	int n;
 
 	if (value != NULL && *value != '\0') {
 		n = snprintf(path, PATH_MAX, "%s", value);
 	} else {
 		if (home == NULL || *home == '\0') {
-			user = getpwuid(geteuid());
-			home = user != NULL ? user->pw_dir : "/";
+			(void)getpwuid_r(geteuid(), &user, data, sizeof(data), &found);
+			home = found != NULL ? found->pw_dir : "";
 		}
 		n = snprintf(path, PATH_MAX, "%s/.aws/%s", home, name);
 	}

@@ -56,7 +56,7 @@ struct s3_loop {
 	struct list_node parked; /* requests that wait for new credentials */
 	struct list_node failed; /* requests to be answered with answer.error */
 	struct list_node idle;   /* requests to be used again */
-	unsigned int n_calls;    /* taken and not complete */
+	unsigned int n_calls;    /* taken and not complete, and what they left */
 	uint64_t closed_ms;      /* when the shutdown was seen; 0: not yet */
 	bool is_cancelled;       /* the grace is over */
 	struct s3_concurrency concurrency;

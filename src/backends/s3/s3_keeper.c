@@ -42,22 +42,22 @@ static uint64_t due_of(const struct s3_credentials *c)
 	return now_ms + (left_ms > S3_KEEPER_PAUSE_MS ? (uint64_t)left_ms : S3_KEEPER_PAUSE_MS);
 }
 
-static void take_locked(struct s3_keeper *k, int error, struct s3_credentials *fetched,
-	const char *message) REQUIRES(&k->lock)
+/* Whether it is the first failure after a success. */
+static bool take_locked(struct s3_keeper *k, int error, const struct s3_credentials *fetched)
+	REQUIRES(&k->lock)
 {
+	bool had_failed = k->has_failed;
+
 	k->fetched_ms = clock_monotonic_ms();
+	k->has_failed = error < 0;
 	if (error < 0) {
-		if (!k->has_failed)
-			log_warning("cannot renew the credentials for S3: %s",
-				message != NULL ? message : strerror(-error));
-		k->has_failed = true;
 		k->due_ms = k->fetched_ms + S3_KEEPER_FAILURE_PAUSE_MS;
-		return;
+		return !had_failed;
 	}
-	k->has_failed = false;
 	k->credentials = *fetched;
 	k->due_ms = due_of(fetched);
 	atomic_fetch_add(&k->generation, 1);
+	return false;
 }
 
 static void fetch(struct s3_keeper *k, enum s3_credentials_source source)
@@ -65,10 +65,14 @@ static void fetch(struct s3_keeper *k, enum s3_credentials_source source)
 	struct s3_credentials fetched;
 	char *message = NULL;
 	int r = s3_credentials_find_in(source, k->profile, k->file, &fetched, &message);
+	bool is_news;
 
 	lock_acquire(&k->lock);
-	take_locked(k, r, &fetched, message);
+	is_news = take_locked(k, r, &fetched);
 	lock_release(&k->lock);
+	if (is_news)
+		log_warning("cannot renew the credentials for S3: %s",
+			message != NULL ? message : strerror(-r));
 	atomic_fetch_add(&k->attempts, 1);
 	free(message);
 	explicit_bzero(&fetched, sizeof(fetched));

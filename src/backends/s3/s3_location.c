@@ -35,7 +35,7 @@ static int take_prefix(
 {
 	size_t size = strlen(prefix);
 
-	if (size > 0 && prefix[size - 1] == '/')
+	if (size > 1 && prefix[size - 1] == '/')
 		size--;
 	if (size > S3_LOCATION_PREFIX_MAX_BYTES)
 		return message_set(ret_message, -EINVAL,

@@ -1,9 +1,10 @@
 /*
  * s3_multipart.c: a large unconditional put, in parts.
  *
- * begin -> parts, up to S3_MULTIPART_IN_FLIGHT at a time -> complete; or, after the first failure,
- * when no part is in flight any more -> abort. An upload whose abort fails stays in the store until
- * a lifecycle rule of the bucket removes it.
+ * begin -> parts, up to S3_MULTIPART_IN_FLIGHT at a time -> complete (-> look, if the
+ * store does not give an ETag); or, after the first failure, when no part is in flight any more ->
+ * abort. An upload whose abort fails stays in the store until a lifecycle rule of the bucket
+ * removes it.
  */
 #include <config.h>
 #include "backends/s3/s3_internal.h"
@@ -50,23 +51,41 @@ static void end(struct s3_upload *u)
 
 static void abort_done(struct s3_request *r)
 {
-	struct s3_call *call = r->owner;
-
-	end(call->upload);
+	r->s3->loop.n_calls--;
+	s3_loop_give_back(r);
 }
 
+/* The call is over; its request goes on by itself. */
 static void abort_upload(struct s3_upload *u)
 {
 	struct s3_call *call = u->call;
 	struct s3_request *r = call->request;
 
-	/* Every upload that got an id has a request. */
 	s3_request_reset(r, "DELETE", call->key);
 	s3_request_add_query(r, "uploadId", u->id);
 	r->deadline_ms = clock_monotonic_ms() + ABORT_TIMEOUT_MS;
 	r->done = abort_done;
-	r->owner = call;
+	call->request = NULL;
+	call->s3->loop.n_calls++;
 	s3_loop_begin(r);
+	end(u);
+}
+
+/* The store did not say what the ETag is; the object does. */
+static void look_done(struct s3_request *r)
+{
+	struct s3_call *call = r->owner;
+	struct s3_upload *u = call->upload;
+	const struct s3_answer *a = &r->answer;
+
+	u->error = a->error;
+	if (u->error == 0 && (a->etag[0] == '\0' || !a->has_length))
+		u->error = -EPROTO;
+	/* Absent, or of another size: somebody has changed it since. */
+	if (u->error == -ENOENT || (u->error == 0 && a->length_bytes != u->size_bytes))
+		u->error = -EIO;
+	memcpy(call->result.version.text, a->etag, sizeof(a->etag));
+	end(u);
 }
 
 static void complete_done(struct s3_request *r)
@@ -74,19 +93,19 @@ static void complete_done(struct s3_request *r)
 	struct s3_call *call = r->owner;
 	struct s3_upload *u = call->upload;
 	const struct s3_answer *a = &r->answer;
-	char etag[BACKEND_VERSION_MAX_BYTES];
 	struct s3_xml_error document;
 
 	u->error = a->error == -ENOENT ? -EIO : a->error;
 	if (u->error == 0)
-		u->error = s3_xml_read_completion(a->data, a->data_bytes, etag, &document);
-	if (u->error == 0)
-		memcpy(call->result.version.text, etag, sizeof(etag));
+		u->error = s3_xml_read_completion(
+			a->data, a->data_bytes, call->result.version.text, &document);
 	/* After an answer that got lost it may be complete; then there is nothing to abort. */
 	if (u->error < 0)
 		abort_upload(u);
-	else
+	else if (call->result.version.text[0] != '\0')
 		end(u);
+	else if (s3_call_ask(call, "HEAD", call->key, look_done))
+		s3_loop_begin(call->request);
 }
 
 static int write_document(struct s3_upload *u)

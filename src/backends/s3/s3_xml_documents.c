@@ -202,20 +202,36 @@ static void unquote(char *text)
 	}
 }
 
+struct completion_reader {
+	char *etag; /* of BACKEND_VERSION_MAX_BYTES */
+	bool is_completion;
+};
+
+static int completion_element(void *arg, const char *path, char *text)
+{
+	struct completion_reader *c = arg;
+
+	if (strcmp(path, "CompleteMultipartUploadResult") == 0)
+		c->is_completion = true;
+	if (strcmp(path, "CompleteMultipartUploadResult/ETag") != 0)
+		return 0;
+	if (strlen(text) >= BACKEND_VERSION_MAX_BYTES)
+		return -EPROTO;
+	copy_text(c->etag, BACKEND_VERSION_MAX_BYTES, text);
+	unquote(c->etag);
+	return 0;
+}
+
 int s3_xml_read_completion(const char *data, size_t size_bytes,
 	char ret_etag[BACKEND_VERSION_MAX_BYTES], struct s3_xml_error *ret_error)
 {
-	struct text_wanted w = {
-		"CompleteMultipartUploadResult/ETag", ret_etag, BACKEND_VERSION_MAX_BYTES};
+	struct completion_reader c = {.etag = ret_etag};
 	int r;
 
 	ret_etag[0] = '\0';
-	r = s3_xml_read(data, size_bytes, wanted_element, &w);
-	if (r < 0)
+	r = s3_xml_read(data, size_bytes, completion_element, &c);
+	if (r < 0 || c.is_completion)
 		return r;
-	unquote(ret_etag);
-	if (ret_etag[0] != '\0')
-		return 0;
 	r = s3_xml_read_error(data, size_bytes, ret_error);
 	return r < 0 ? r : ret_error->code[0] != '\0' ? -EIO : -EPROTO;
 }
