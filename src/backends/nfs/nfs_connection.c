@@ -29,8 +29,10 @@ struct nfs_connection {
 	enum state state;
 	struct rpc_context *rpc;
 	struct list_node flights; /* the oldest first */
-	uint64_t retry_ms;        /* IDLE: not earlier */
-	uint64_t give_up_ms;      /* CONNECTING */
+	unsigned int n_flights;
+	uint64_t retry_ms;    /* IDLE: not earlier */
+	uint64_t give_up_ms;  /* CONNECTING */
+	uint64_t up_since_ms; /* UP */
 	uint32_t pause_ms;
 	unsigned int n_failures;
 	bool is_wanted; /* IDLE: connect as soon as retry_ms allows */
@@ -68,6 +70,7 @@ int nfs_connection_new(const struct nfs_endpoint *endpoint, nfs_changed_fn *chan
 static void land(struct nfs_flight *flight, enum nfs_flight_end end, int error)
 {
 	list_remove(&flight->node);
+	flight->connection->n_flights--;
 	if (flight->landed != NULL)
 		flight->landed(end, error, flight->owner);
 	free(flight);
@@ -94,22 +97,24 @@ static void end(struct nfs_connection *c)
 	c->is_broken = false;
 }
 
+/* One that did not last waits like one that did not come up. */
 static void fail(struct nfs_connection *c)
 {
-	enum state state = c->state;
+	uint64_t now_ms = clock_monotonic_ms();
+	bool was_up = c->state == UP;
 
 	c->state = IDLE;
 	c->is_wanted = false;
 	end(c);
-	if (state != CONNECTING) {
-		c->retry_ms = clock_monotonic_ms();
+	if (was_up && now_ms - c->up_since_ms >= NFS_RECONNECT_MAX_MS)
 		c->pause_ms = NFS_RECONNECT_MIN_MS;
+	c->retry_ms = now_ms + c->pause_ms;
+	c->pause_ms = 2 * c->pause_ms;
+	if (c->pause_ms > NFS_RECONNECT_MAX_MS)
+		c->pause_ms = NFS_RECONNECT_MAX_MS;
+	if (was_up)
 		return;
-	}
 	c->n_failures++;
-	c->retry_ms = clock_monotonic_ms() + c->pause_ms;
-	c->pause_ms =
-		c->pause_ms * 2 > NFS_RECONNECT_MAX_MS ? NFS_RECONNECT_MAX_MS : c->pause_ms * 2;
 	c->changed(c, c->changed_arg);
 }
 
@@ -159,7 +164,7 @@ static void connected(struct rpc_context *rpc, int status, void *data, void *arg
 	(void)setsockopt(rpc_get_fd(rpc), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	c->state = UP;
 	c->n_failures = 0;
-	c->pause_ms = NFS_RECONNECT_MIN_MS;
+	c->up_since_ms = clock_monotonic_ms();
 	c->changed(c, c->changed_arg);
 }
 
@@ -221,8 +226,12 @@ static void answered(struct rpc_context *rpc, int status, void *data, void *arg)
 	if (c->is_ending || (status != RPC_STATUS_SUCCESS && status != RPC_STATUS_ERROR)) {
 		land(flight, NFS_LOST, -ECONNRESET);
 	} else if (status == RPC_STATUS_ERROR) {
+		int error = nfs_status_rpc_error(data);
+
 		set_error(c, data);
-		land(flight, NFS_ANSWERED, nfs_status_rpc_error(data));
+		if (error == 0) /* no answer of the server's: libnfs gives the connection up */
+			c->is_broken = true;
+		land(flight, error == 0 ? NFS_LOST : NFS_ANSWERED, error);
 	} else if (flight->landed != NULL) {
 		land(flight, NFS_ANSWERED, flight->procedure->decode(data, flight->out));
 	} else {
@@ -233,8 +242,11 @@ static void answered(struct rpc_context *rpc, int status, void *data, void *arg)
 int nfs_connection_send(struct nfs_connection *c, const struct nfs_procedure *procedure, void *args,
 	void *out, nfs_landed_fn *landed, void *owner, struct nfs_flight **ret)
 {
-	struct nfs_flight *flight = malloc(sizeof(*flight));
+	struct nfs_flight *flight;
 
+	if (c->n_flights >= NFS_MAX_FLIGHTS)
+		return -ENOBUFS;
+	flight = malloc(sizeof(*flight));
 	if (flight == NULL)
 		return -ENOMEM;
 	*flight = (struct nfs_flight){.connection = c,
@@ -249,6 +261,7 @@ int nfs_connection_send(struct nfs_connection *c, const struct nfs_procedure *pr
 		return -ENOMEM;
 	}
 	list_append(&c->flights, &flight->node);
+	c->n_flights++;
 	*ret = flight;
 	return 0;
 }

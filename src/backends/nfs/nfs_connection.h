@@ -22,7 +22,8 @@
 #define NFS_CONNECT_TIMEOUT_MS 10000
 #define NFS_RECONNECT_MIN_MS 50
 #define NFS_RECONNECT_MAX_MS 2000
-#define NFS_MAX_GROUPS 16 /* of AUTH_SYS */
+#define NFS_MAX_FLIGHTS 1024 /* with those that nobody waits for any more */
+#define NFS_MAX_GROUPS 16    /* of AUTH_SYS */
 
 struct nfs_endpoint {
 	char address[64]; /* numeric, so that reconnecting does not wait for a name server */
@@ -72,7 +73,7 @@ unsigned int nfs_connection_failures(const struct nfs_connection *c);
 const char *nfs_connection_error(const struct nfs_connection *c);
 
 /* Only when it is up. `args` and what it points to is copied; `out` must live until `landed` or
- * nfs_flight_abandon(). -ENOMEM. */
+ * nfs_flight_abandon(). -ENOMEM; -ENOBUFS: NFS_MAX_FLIGHTS are in the air. */
 int nfs_connection_send(struct nfs_connection *c, const struct nfs_procedure *procedure, void *args,
 	void *out, nfs_landed_fn *landed, void *owner, struct nfs_flight **ret);
 

@@ -21,6 +21,15 @@ void nfs_directories_forget(struct nfs_directories *ds)
 	}
 }
 
+void nfs_directories_renew(struct nfs_task *task, struct nfs_backend *nb)
+{
+	struct nfs_attributes attributes;
+
+	nfs_directories_forget(&nb->directories);
+	if (nfs_rpc_getattr(task, &nb->export, &nb->export.root, &attributes) == -NFS_STALE_HANDLE)
+		(void)nfs_mount_again(task, nb);
+}
+
 static struct nfs_known_directory **slot_of(struct nfs_directories *ds, const char *path)
 {
 	return &ds->slots[checksum_64(path, strlen(path)) % NFS_DIRECTORY_SLOTS];
@@ -108,8 +117,6 @@ static int walk(struct nfs_task *task, struct nfs_backend *nb, const char *path,
 		memcpy(name, path + begin, size);
 		name[size] = '\0';
 		r = step_down(task, &nb->export, &handle, name, make, &handle);
-		if (r == -NFS_STALE_HANDLE && done == 0 && nfs_mount_again(task, nb) == 0)
-			return -NFS_STALE_HANDLE; /* the root has a new one */
 		done = begin + size;
 		memcpy(known, path, done);
 		known[done] = '\0';
@@ -129,7 +136,7 @@ int nfs_directory_find(struct nfs_task *task, struct nfs_backend *nb, const char
 	for (int i = 0; i < 3 && r == -NFS_STALE_HANDLE; i++) {
 		r = walk(task, nb, path, make, ret);
 		if (r == -NFS_STALE_HANDLE)
-			nfs_directories_forget(&nb->directories);
+			nfs_directories_renew(task, nb);
 	}
 	return r;
 }

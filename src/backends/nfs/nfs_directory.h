@@ -3,7 +3,7 @@
  * of each key.
  *
  * A kept handle may be out of date: the server then answers -NFS_STALE_HANDLE (or -ENOENT, when it
- * still has the removed directory); who meets that calls nfs_directories_forget() and begins anew.
+ * still has the removed directory); who meets that calls nfs_directories_renew() and begins anew.
  */
 #ifndef MAILFS_BACKENDS_NFS_NFS_DIRECTORY_H
 #define MAILFS_BACKENDS_NFS_NFS_DIRECTORY_H
@@ -19,7 +19,11 @@ struct nfs_directories {
 	struct nfs_known_directory *slots[NFS_DIRECTORY_SLOTS];
 };
 
+/* Frees all. */
 void nfs_directories_forget(struct nfs_directories *ds);
+
+/* Forgets all; if the root's own handle is out of date, asks the server to mount it again. */
+void nfs_directories_renew(struct nfs_task *task, struct nfs_backend *nb);
 
 /* The directory of this path below the root ("": the root); made if missing, with all above it, if
  * `make` says so. -ENOENT, -ENOTDIR. */

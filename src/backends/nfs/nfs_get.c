@@ -70,10 +70,10 @@ static int read_range(struct nfs_task *task, struct nfs_call *call, const struct
 }
 
 /* The object was replaced or removed, or a directory's handle is out of date: begin anew. */
-static bool begins_anew(struct nfs_call *call, int error)
+static bool begins_anew(struct nfs_task *task, struct nfs_call *call, int error)
 {
 	if (error == -NFS_STALE_HANDLE)
-		nfs_directories_forget(&call->nb->directories);
+		nfs_directories_renew(task, call->nb);
 	if (error < 0)
 		backend_result_done(&call->result);
 	return error == -NFS_STALE_HANDLE || error == -EAGAIN;
@@ -84,12 +84,13 @@ int nfs_get(struct nfs_task *task, struct nfs_call *call)
 	struct nfs_node node;
 	int r = -EAGAIN;
 
-	for (int i = 0; i < NFS_MAX_ATTEMPTS && begins_anew(call, r); i++) {
+	for (int i = 0; i < NFS_MAX_ATTEMPTS && begins_anew(task, call, r); i++) {
 		r = find_once(task, call, &node);
 		if (r == 0)
 			r = read_range(task, call, &node);
 	}
-	(void)begins_anew(call, r);
+	if (r < 0)
+		backend_result_done(&call->result);
 	return r == -EAGAIN ? -EBUSY : r;
 }
 
@@ -98,7 +99,7 @@ int nfs_head(struct nfs_task *task, struct nfs_call *call)
 	struct nfs_node node;
 	int r = -EAGAIN;
 
-	for (int i = 0; i < NFS_MAX_ATTEMPTS && begins_anew(call, r); i++)
+	for (int i = 0; i < NFS_MAX_ATTEMPTS && begins_anew(task, call, r); i++)
 		r = find_once(task, call, &node);
 	if (r == 0)
 		call->result.modified_ms = nfs_modified_ms(&node.attributes);
@@ -141,7 +142,7 @@ int nfs_remove(struct nfs_task *task, struct nfs_call *call)
 {
 	int r = -EAGAIN;
 
-	for (int i = 0; i < NFS_MAX_ATTEMPTS && begins_anew(call, r); i++)
+	for (int i = 0; i < NFS_MAX_ATTEMPTS && begins_anew(task, call, r); i++)
 		r = remove_once(task, call);
 	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }

@@ -195,7 +195,7 @@ int nfs_list(struct nfs_task *task, struct nfs_call *call)
 		if (r < 0)
 			backend_result_done(&call->result);
 		if (r == -NFS_STALE_HANDLE)
-			nfs_directories_forget(&call->nb->directories);
+			nfs_directories_renew(task, call->nb);
 	}
 	return r;
 }

@@ -45,14 +45,17 @@ static int decode_readdirplus(const void *data, void *out)
 
 	if (res->status != NFS3_OK)
 		return nfs_status_error((int)res->status);
-	for (const entryplus3 *e = ok->reply.entries; e != NULL; e = e->nextentry) {
-		struct nfs_entry entry = {.name = e->name};
+	for (const void *next = ok->reply.entries; next != NULL;) {
+		struct nfs_entry entry = {.name = NULL};
+		entryplus3 e;
 
-		entry.has_handle =
-			nfs_rpc_take_optional_handle(&e->name_handle, &entry.node.handle);
+		memcpy(&e, next, sizeof(e)); /* libnfs does not align it */
+		next = e.nextentry;
+		entry.name = e.name;
+		entry.has_handle = nfs_rpc_take_optional_handle(&e.name_handle, &entry.node.handle);
 		entry.has_attributes =
-			nfs_rpc_take_attributes(&e->name_attributes, &entry.node.attributes);
-		give(out, &entry, e->cookie);
+			nfs_rpc_take_attributes(&e.name_attributes, &entry.node.attributes);
+		give(out, &entry, e.cookie);
 	}
 	return finish(out, ok->cookieverf, ok->reply.entries != NULL, ok->reply.eof != 0);
 }
@@ -64,10 +67,14 @@ static int decode_readdir(const void *data, void *out)
 
 	if (res->status != NFS3_OK)
 		return nfs_status_error((int)res->status);
-	for (const entry3 *e = ok->reply.entries; e != NULL; e = e->nextentry) {
-		struct nfs_entry entry = {.name = e->name};
+	for (const void *next = ok->reply.entries; next != NULL;) {
+		struct nfs_entry entry = {.name = NULL};
+		entry3 e;
 
-		give(out, &entry, e->cookie);
+		memcpy(&e, next, sizeof(e));
+		next = e.nextentry;
+		entry.name = e.name;
+		give(out, &entry, e.cookie);
 	}
 	return finish(out, ok->cookieverf, ok->reply.entries != NULL, ok->reply.eof != 0);
 }

@@ -79,7 +79,7 @@ int nfs_status_rpc_error(const char *text)
 		if (strncmp(text, rpc_table[i].text, strlen(rpc_table[i].text)) == 0)
 			return rpc_table[i].error;
 	}
-	return -EPROTO;
+	return 0;
 }
 
 int nfs_status_outward(int error)

@@ -18,7 +18,8 @@ int nfs_status_error(int status);
 /* Of a mountstat3: 0 or negative errno. */
 int nfs_status_mount_error(int status);
 
-/* Of an answer that the RPC layer refused, as libnfs says it; NULL: none that we know. */
+/* Of an answer that the RPC layer refused, as libnfs says it; 0: it is none, but the end of the
+ * connection. */
 int nfs_status_rpc_error(const char *text);
 
 /* An error as backend.h names it: the driver's own ones become -EIO. */
