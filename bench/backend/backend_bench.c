@@ -149,7 +149,7 @@ static void compare_with_delay(unsigned int rounds)
 
 	snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", slow_store_port(store));
 	open_s3(sides, endpoint, "slow");
-	compare_sides(sides, 6400, 64, rounds, 64 * 1000.0 / DELAY_MS);
+	compare_sides(sides, 3200, 64, rounds, 64 * 1000.0 / DELAY_MS);
 	for (int i = 0; i < 2; i++)
 		sides[i]->ops->close(sides[i]);
 	slow_store_free(store);

@@ -24,12 +24,20 @@
 /* How often it looks whether it shall stop. */
 #define STOP_POLL_NS 50000000
 
+static const char no_entries[] =
+	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
+	"<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>slow</Name>"
+	"<Prefix></Prefix><KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>false</"
+	"IsTruncated>"
+	"</ListBucketResult>";
+
 struct client {
 	int fd;
 	struct proxy_buffer in;
 	struct list_node node; /* of `waiting`: there is a request to answer */
 	uint64_t due_ns;
-	bool is_put;
+	char operation[PROXY_OPERATION_BYTES];
+	bool has_range;
 };
 
 struct slow_store {
@@ -58,18 +66,27 @@ static void send_all(struct client *c, const void *data, size_t size)
 	}
 }
 
+/* Whatever range was asked for, it is all of the object. */
 static void answer(struct slow_store *s, struct client *c)
 {
 	struct proxy_buffer message = {0};
-	char head[256];
-	int n = snprintf(head, sizeof(head),
-		"HTTP/1.1 200 OK\r\nETag: \"%s\"\r\nContent-Length: %zu\r\n"
-		"Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n",
-		s->etag, c->is_put ? 0 : s->object.size);
+	bool is_get = strcmp(c->operation, "get") == 0, is_list = strcmp(c->operation, "list") == 0;
+	const char *status = is_get && c->has_range ? "206 Partial Content" : "200 OK";
+	size_t size = is_get ? s->object.size : is_list ? strlen(no_entries) : 0;
+	char head[512], range[64] = "";
+	int n;
 
+	if (is_get && c->has_range)
+		snprintf(
+			range, sizeof(range), "Content-Range: bytes 0-%zu/%zu\r\n", size - 1, size);
+	n = snprintf(head, sizeof(head),
+		"HTTP/1.1 %s\r\nETag: \"%s\"\r\nContent-Length: %zu\r\n%s"
+		"Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n",
+		status, s->etag, size, range);
 	proxy_buffer_append(&message, head, (size_t)n);
-	if (!c->is_put)
-		proxy_buffer_append(&message, s->object.data, s->object.size);
+	if (size > 0)
+		proxy_buffer_append(
+			&message, is_get ? (const char *)s->object.data : no_entries, size);
 	send_all(c, message.data, message.size);
 	proxy_buffer_clear(&message);
 }
@@ -98,12 +115,17 @@ static void take_request(struct slow_store *s, struct client *c)
 {
 	const uint8_t *data = c->in.data, *head;
 	ssize_t size = proxy_http.frame(data, c->in.size, NULL);
+	struct proxy_request request;
 
 	if (size <= 0)
 		return;
+	if (proxy_http.identify(data, (size_t)size, &request) < 0)
+		load_fail("slow store", "cannot understand a request");
+	memcpy(c->operation, request.operation, sizeof(c->operation));
 	head = memmem(data, c->in.size, "\r\n\r\n", 4);
-	c->is_put = data[0] == 'P';
-	if (c->is_put)
+	c->has_range = memmem(data, (size_t)(head - data), "\r\nrange:", 8) != NULL ||
+		       memmem(data, (size_t)(head - data), "\r\nRange:", 8) != NULL;
+	if (strcmp(c->operation, "put") == 0)
 		keep(s, head + 4, (size_t)(data + size - head - 4));
 	proxy_buffer_consume(&c->in, (size_t)size);
 	c->due_ns = clock_monotonic_ns() + s->delay_ns;

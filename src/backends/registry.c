@@ -87,6 +87,6 @@ int backend_open_url(
 			"%s is a path and not a URL: write file://%s", url, url);
 	return message_set(ret_message, -EINVAL,
 		"%s is no backend URL that is understood: write file:///directory, "
-		"nfs://server/directory or s3://bucket/prefix",
+		"nfs://server/directory or s3://BUCKET/PREFIX",
 		url);
 }

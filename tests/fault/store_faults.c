@@ -16,7 +16,7 @@
 #ifdef MAILFS_SANITIZED
 #define ROUNDS 4
 #else
-#define ROUNDS 12
+#define ROUNDS 10
 #endif
 
 static struct scene scene;
@@ -228,7 +228,7 @@ static void race(enum scene_operation operation, int loser_error, int round)
 
 START_TEST(test_one_winner_when_answers_get_lost)
 {
-	scene_set_rules(&scene, "any:percent=15:reset:after;any:percent=5:reset");
+	scene_set_rules(&scene, "any:percent=5:reset:after;any:percent=2:reset");
 	for (int round = 0; round < ROUNDS; round++) {
 		race(SCENE_PUT_IF_ABSENT, -EEXIST, round);
 		race(SCENE_SWAP, -ESTALE, round);

@@ -18,7 +18,7 @@
 #ifdef MAILFS_SANITIZED
 #define SCENE_ATTEMPT_MS 1500
 #else
-#define SCENE_ATTEMPT_MS 400
+#define SCENE_ATTEMPT_MS 250
 #endif
 
 enum scene_operation {

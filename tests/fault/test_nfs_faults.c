@@ -34,9 +34,8 @@ static struct backend *open_store(uint16_t port)
 }
 
 static const char *const refusals[] = {
-	"status=10008", /* NFS3ERR_JUKEBOX: later */
-	"status=10008:after",
-	"status=5", /* NFS3ERR_IO */
+	"status=10008", /* NFS3ERR_JUKEBOX: later; nothing was done, by definition */
+	"status=5",     /* NFS3ERR_IO */
 	"status=5:after",
 	NULL,
 };

@@ -164,6 +164,16 @@ unsigned int canned_server_port(const struct canned_server *s)
 	return s->port;
 }
 
+void canned_server_hold(struct canned_server *s) NO_THREAD_SAFETY_ANALYSIS
+{
+	lock_acquire(&s->lock);
+}
+
+void canned_server_go_on(struct canned_server *s) NO_THREAD_SAFETY_ANALYSIS
+{
+	lock_release(&s->lock);
+}
+
 void canned_server_free(struct canned_server *s)
 {
 	atomic_store(&s->is_stopping, true);

@@ -34,6 +34,11 @@ struct canned_server;
 /* Aborts the test when it cannot. */
 struct canned_server *canned_server_new(canned_fn *answer, void *arg);
 unsigned int canned_server_port(const struct canned_server *s);
+
+/* Between these nothing is answered, so what the answering function uses may be looked at. */
+void canned_server_hold(struct canned_server *s);
+void canned_server_go_on(struct canned_server *s);
+
 void canned_server_free(struct canned_server *s);
 
 /* "HTTP/1.1 STATUS", the headers (each ends with CR LF; NULL: none), Content-Length and the body.

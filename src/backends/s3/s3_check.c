@@ -8,11 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "util/clock.h"
 #include "util/lock.h"
 #include "util/message.h"
 
 #define CHECK_TIMEOUT_MS 20000
+#define MAX_ATTEMPTS 5
+#define FIRST_PAUSE_MS 100
 
 struct s3_check {
 	struct lock lock;
@@ -82,7 +85,7 @@ static void done(struct backend_result *result, void *arg)
 	lock_release(&check->lock);
 }
 
-static int ask(struct s3_backend *s3, struct s3_check *check)
+static int ask_once(struct s3_backend *s3, struct s3_check *check)
 {
 	struct backend_call call = {.priority = BACKEND_READER,
 		.timeout_ms = CHECK_TIMEOUT_MS,
@@ -105,6 +108,20 @@ static int ask(struct s3_backend *s3, struct s3_check *check)
 	lock_condition_done(&check->changed);
 	lock_done(&check->lock);
 	return check->error;
+}
+
+/* A store that is busy, or a gateway that starts, is asked again. */
+static int ask(struct s3_backend *s3, struct s3_check *check)
+{
+	uint32_t pause_ms = FIRST_PAUSE_MS;
+	int r = ask_once(s3, check);
+
+	for (int i = 1; i < MAX_ATTEMPTS && (r == -EBUSY || r == -EIO || r == -EAGAIN); i++) {
+		(void)usleep(pause_ms * 1000);
+		pause_ms *= 2;
+		r = ask_once(s3, check);
+	}
+	return r;
 }
 
 static int tell_transport(

@@ -161,9 +161,9 @@ static bool rpc_alter(
 		if (strcmp(request->operation, "read") == 0)
 			shorten_read(message);
 		return false;
-	case PROXY_SHORT_LENGTH:
+	case PROXY_SHORT_LENGTH: /* closed, or the client waits for the rest of the garbage */
 		put_word(message, 0, LAST_FRAGMENT | size / 8 * 4);
-		return false;
+		return true;
 	case PROXY_LONG_LENGTH:
 		put_word(message, 0, LAST_FRAGMENT | (size + EXTRA_LENGTH));
 		return true;
