@@ -75,16 +75,17 @@ static int choose_ack(struct stack *stack, char **ret_message)
 	struct backend_capabilities capabilities;
 
 	backend_get_capabilities(stack->backend.backend, &capabilities);
-	if (stack->options->ack == MOUNT_ACK_LOCAL ||
-		(stack->options->ack == MOUNT_ACK_DEFAULT && capabilities.local)) {
-		stack->ack = NODE_ACK_LOCAL;
-		return 0;
-	}
-	return message_set(ret_message, -EOPNOTSUPP,
-		"ack=remote%s is not available in this version: it needs the replication journal; "
-		"with -o ack=local, fsync() returns when the change is safe on this machine's "
-		"disk, and mail bodies follow to the backend",
-		stack->options->ack == MOUNT_ACK_DEFAULT ? " (the default for this URL)" : "");
+	if (stack->options->ack == MOUNT_ACK_REMOTE)
+		return message_set(ret_message, -EOPNOTSUPP,
+			"ack=remote is not available in this version: it needs the replication "
+			"journal; with -o ack=local, fsync() returns when the change is safe on "
+			"this machine's disk, and mail bodies follow to the backend");
+	if (stack->options->ack == MOUNT_ACK_DEFAULT && !capabilities.local)
+		log_warning("ack=local: fsync() returns when the change is safe on this machine's "
+			    "disk, and mail bodies follow to the backend (without option ack, this "
+			    "URL will have ack=remote in a later version)");
+	stack->ack = NODE_ACK_LOCAL;
+	return 0;
 }
 
 static int open_state(struct stack *stack, char **ret_message)
