@@ -2,12 +2,18 @@
 #include "backends/s3/s3_handle.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "backends/s3/s3_answer.h"
 #include "backends/s3/s3_internal.h"
 
 #define RECEIVE_BUFFER_BYTES 131072L
 #define SEND_BUFFER_BYTES 131072L
+#define PEER_TIMEOUT_MS 15000
+#define KEEPALIVE_IDLE_S 15L
+#define KEEPALIVE_INTERVAL_S 5L
 
 static size_t take_line(char *line, size_t one, size_t size, void *arg)
 {
@@ -82,6 +88,16 @@ static int before_sending(
 	return CURL_PREREQFUNC_OK;
 }
 
+/* A peer that is gone without a word is noticed before the stall timeout, on each connection. */
+static int set_up_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	unsigned int timeout_ms = PEER_TIMEOUT_MS;
+
+	(void)arg, (void)purpose;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	return CURL_SOCKOPT_OK;
+}
+
 void s3_handle_set_up(struct s3_request *r)
 {
 	const struct s3_options *o = &r->s3->options;
@@ -93,6 +109,11 @@ void s3_handle_set_up(struct s3_request *r)
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "mailfs/" PACKAGE_VERSION);
 	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, set_up_socket);
+	/* A name server that does not answer must not hold up the loop at the end of a request. */
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
