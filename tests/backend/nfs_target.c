@@ -2,11 +2,9 @@
 #include "nfs_target.h"
 
 #include <limits.h>
-#include <nfsc/libnfs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "backends/registry.h"
 #include "backends/tree_layout.h"
 
@@ -25,8 +23,7 @@ void nfs_target_require(void)
 	exit(0);
 }
 
-/* libnfs by itself, to prepare and to clean up. */
-static struct nfs_context *mount_export(void)
+struct nfs_context *nfs_target_client(void)
 {
 	struct nfs_context *nfs = nfs_init_context();
 	struct nfs_url *parsed;
@@ -52,7 +49,7 @@ static struct backend *open_existing(void)
 static struct backend *open_new(void)
 {
 	const char *base = getenv("MAILFS_TEST_NFS_URL");
-	struct nfs_context *nfs = mount_export();
+	struct nfs_context *nfs = nfs_target_client();
 	char token[TREE_TOKEN_BYTES];
 
 	ck_assert_int_eq(tree_token_make(token), 0);
@@ -64,33 +61,42 @@ static struct backend *open_new(void)
 	return open_existing();
 }
 
-static void remove_tree(struct nfs_context *nfs, const char *path)
+const char *nfs_target_path(const char *name)
+{
+	static char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return path;
+}
+
+static void remove_entry(struct nfs_context *client, const char *path, const char *name)
+{
+	char child[PATH_MAX];
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return;
+	ck_assert_int_lt(snprintf(child, sizeof(child), "%s/%s", path, name), PATH_MAX);
+	nfs_target_remove(client, child);
+}
+
+void nfs_target_remove(struct nfs_context *client, const char *path)
 {
 	struct nfsdir *dir;
 	struct nfsdirent *entry;
 
-	if (nfs_opendir(nfs, path, &dir) != 0)
+	if (nfs_unlink(client, path) == 0 || nfs_opendir(client, path, &dir) != 0)
 		return;
-	while ((entry = nfs_readdir(nfs, dir)) != NULL) {
-		char child[PATH_MAX];
-
-		if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
-			continue;
-		snprintf(child, sizeof(child), "%s/%s", path, entry->name);
-		if (S_ISDIR(entry->mode))
-			remove_tree(nfs, child);
-		else
-			(void)nfs_unlink(nfs, child);
-	}
-	nfs_closedir(nfs, dir);
-	(void)nfs_rmdir(nfs, path);
+	while ((entry = nfs_readdir(client, dir)) != NULL)
+		remove_entry(client, path, entry->name);
+	nfs_closedir(client, dir);
+	(void)nfs_rmdir(client, path);
 }
 
 static void clean(void)
 {
-	struct nfs_context *nfs = mount_export();
+	struct nfs_context *nfs = nfs_target_client();
 
-	remove_tree(nfs, directory);
+	nfs_target_remove(nfs, directory);
 	nfs_destroy_context(nfs);
 }
 

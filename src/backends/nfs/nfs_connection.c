@@ -281,9 +281,25 @@ int nfs_connection_events(const struct nfs_connection *c)
 	return c->rpc == NULL ? 0 : rpc_which_events(c->rpc) | POLLRDHUP;
 }
 
+/* Why connecting failed: libnfs only says that it did. */
+static void note_socket_error(struct nfs_connection *c)
+{
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(rpc_get_fd(c->rpc), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
+		set_error(c, strerror(error));
+	else
+		set_error(c, "the server ended the connection");
+}
+
 /* What has arrived is read before the end of the connection is looked at. */
 static bool serve(struct nfs_connection *c, int revents)
 {
+	if (c->state == CONNECTING && revents & (POLLHUP | POLLERR)) {
+		note_socket_error(c);
+		return false;
+	}
 	if (c->state == UP && revents & (POLLRDHUP | POLLHUP | POLLERR)) {
 		if (revents & POLLIN && rpc_service(c->rpc, POLLIN) < 0)
 			return false;

@@ -83,8 +83,9 @@ static int say_not_mounted(const struct nfs_backend *nb, int r, char **ret_messa
 			server, path);
 	case EACCES:
 		return message_set(ret_message, r,
-			"the NFS server %s does not let this machine mount %s: export it to this "
-			"machine (showmount -e %s shows the exports)",
+			"the NFS server %s does not let this machine mount %s: see that the "
+			"directory exists and is exported to this machine (showmount -e %s shows "
+			"the exports)",
 			server, path, server);
 	default:
 		return message_set(ret_message, r, "the NFS server %s refuses to mount %s: %s",
