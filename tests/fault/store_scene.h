@@ -16,7 +16,7 @@
 
 /* An attempt that hangs is given up after this. */
 #ifdef MAILFS_SANITIZED
-#define SCENE_ATTEMPT_MS 1500
+#define SCENE_ATTEMPT_MS 600
 #else
 #define SCENE_ATTEMPT_MS 250
 #endif
