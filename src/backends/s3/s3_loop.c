@@ -51,12 +51,17 @@ void s3_loop_begin(struct s3_request *r)
 		list_append(&loop->active, &r->node);
 }
 
-/* Whether it was put aside until there are new credentials. */
+/* Whether it was put aside until there are new credentials. If those are refused as well, or cannot
+ * be had just now, somebody may try again later. */
 static bool park(struct s3_request *r)
 {
-	if (!r->answer.meaning.is_expired || r->was_parked ||
+	if (!r->answer.meaning.is_expired ||
 		!s3_keeper_refuse(r->s3->keeper, r->generation, &r->parked_attempts))
 		return false;
+	if (r->was_parked) {
+		r->answer.error = -EAGAIN;
+		return false;
+	}
 	r->was_parked = true;
 	list_append(&r->s3->loop.parked, &r->node);
 	return true;
