@@ -117,7 +117,7 @@ wait_for()
 	name=$1
 	shift
 	"$@" && return
-	tail -n 5 "$dir/log/$name.out" >&2
+	tail -q -n 5 "$dir"/log/* >&2
 	fail "the $name does not answer; its log is in $dir/log"
 }
 
