@@ -162,7 +162,7 @@ static void print_requests_per_second(
 	struct proxy *proxy, struct load *load, const char *name, unsigned int rounds)
 {
 	double rates[MAX_ROUNDS], ideal = 64 * 1000.0 / DELAY_MS;
-	unsigned int series = next_series++, n = 640;
+	unsigned int series = next_series++, n = 1920;
 
 	load->ops->run(load, true, series, n, 64);
 	for (unsigned int round = 0; round < rounds; round++) {
