@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "load.h"
 #include "proxy/proxy.h"
 #include "slow_store.h"
@@ -206,6 +207,7 @@ int main(int argc, char **argv)
 	if (argc < 2 || argc > 3 ||
 		(argc == 3 && (parse_number_u64(argv[2], MAX_ROUNDS, &rounds) < 0 || rounds == 0)))
 		load_fail("usage", "backend-bench s3|nfs|delay|nfs-delay [ROUNDS]");
+	next_series = (unsigned int)getpid() * 100; /* not what an earlier run has put */
 	for (size_t i = 0; i < sizeof(content); i++)
 		content[i] = (uint8_t)(i * 7919 >> 3);
 	if (strcmp(argv[1], "delay") == 0) {
