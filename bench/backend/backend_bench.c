@@ -4,6 +4,7 @@
  *     backend-bench s3 ROUNDS        S3_ENDPOINT, S3_BUCKET, AWS_… (tests/support/radosgw.sh)
  *     backend-bench nfs ROUNDS       NFS_URL (tests/support/ganesha.sh)
  *     backend-bench delay ROUNDS     a store of its own that answers after 30 ms
+ *     backend-bench nfs-delay ROUNDS the server of `nfs`, each of its answers 30 ms later
  *
  * 8 KiB objects at 1, 8 and 32 requests in flight (delay: 64). Both sides take turns in each round;
  * medians of the rounds are printed, and how many threads our driver has.
@@ -14,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "load.h"
+#include "proxy/proxy.h"
 #include "slow_store.h"
 #include "util/clock.h"
 #include "util/parse_number.h"
@@ -155,6 +158,47 @@ static void compare_with_delay(unsigned int rounds)
 	slow_store_free(store);
 }
 
+/* Of RPC requests, since a get or a put is several, one after the other. */
+static void print_requests_per_second(
+	struct proxy *proxy, struct load *load, const char *name, unsigned int rounds)
+{
+	double rates[MAX_ROUNDS], ideal = 64 * 1000.0 / DELAY_MS;
+	unsigned int series = next_series++, n = 1920;
+
+	load->ops->run(load, true, series, n, 64);
+	for (unsigned int round = 0; round < rounds; round++) {
+		uint64_t before = proxy_requests(proxy);
+		double gets = measure(load, false, series, n, 64);
+
+		rates[round] = gets / n * (double)(proxy_requests(proxy) - before);
+	}
+	printf("get  64 in flight: %s %.0f RPC/s, of the ideal %.0f/s: %.2f\n", name,
+		median(rates, rounds), ideal, median(rates, rounds) / ideal);
+}
+
+static void compare_nfs_with_delay(unsigned int rounds)
+{
+	const char *export = environment("NFS_EXPORT");
+	struct proxy *proxy = NULL;
+	struct load *sides[2];
+	char url[URL_BYTES];
+	uint64_t port = 0;
+
+	if (parse_number_u64(environment("NFS_PORT"), UINT16_MAX, &port) < 0 ||
+		proxy_new(&proxy_rpc, (uint16_t)port, &proxy) < 0 ||
+		proxy_set_rules(proxy, "any:delay=30", NULL) < 0)
+		load_fail("the proxy", "cannot be started");
+	snprintf(url, sizeof(url), "nfs://127.0.0.1%s?nfsport=%u&mountport=%s&version=3", export,
+		proxy_port(proxy), environment("NFS_MOUNT_PORT"));
+	sides[0] = load_nfs_open(url);
+	sides[1] = open_driver(url, NULL);
+	print_requests_per_second(proxy, sides[0], "raw", rounds);
+	print_requests_per_second(proxy, sides[1], "driver", rounds);
+	for (int i = 0; i < 2; i++)
+		sides[i]->ops->close(sides[i]);
+	proxy_free(proxy);
+}
+
 int main(int argc, char **argv)
 {
 	struct load *sides[2];
@@ -162,11 +206,16 @@ int main(int argc, char **argv)
 
 	if (argc < 2 || argc > 3 ||
 		(argc == 3 && (parse_number_u64(argv[2], MAX_ROUNDS, &rounds) < 0 || rounds == 0)))
-		load_fail("usage", "backend-bench s3|nfs|delay [ROUNDS]");
+		load_fail("usage", "backend-bench s3|nfs|delay|nfs-delay [ROUNDS]");
+	next_series = (unsigned int)getpid() * 100; /* not what an earlier run has put */
 	for (size_t i = 0; i < sizeof(content); i++)
 		content[i] = (uint8_t)(i * 7919 >> 3);
 	if (strcmp(argv[1], "delay") == 0) {
 		compare_with_delay((unsigned int)rounds);
+		return 0;
+	}
+	if (strcmp(argv[1], "nfs-delay") == 0) {
+		compare_nfs_with_delay((unsigned int)rounds);
 		return 0;
 	}
 	if (strcmp(argv[1], "s3") == 0) {

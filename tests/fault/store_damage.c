@@ -38,7 +38,7 @@ START_TEST(test_damage_is_found)
 	size_t size;
 	int r;
 
-	scene_open(&scene);
+	scene_open(&scene, SCENE_PATIENT_ATTEMPT_MS);
 	put_body(&scene, "damage/body", &id, body);
 	scene_set_rules(&scene, "%s:times=1:corrupt",
 		store_target->protocol == &proxy_http ? "get" : "read");

@@ -66,7 +66,7 @@ static bool is_undetectable(enum scene_operation operation, const char *name)
 
 static void set_up(void)
 {
-	scene_open(&scene);
+	scene_open(&scene, SCENE_ATTEMPT_MS);
 }
 
 static void tear_down(void)
@@ -246,6 +246,10 @@ void store_faults_add_cases(Suite *suite)
 	tcase_add_loop_test(tc, test_passing_fault, 0, SCENE_N_OPERATIONS * n_faults());
 	tcase_add_loop_test(tc, test_lasting_fault, 0, n_faults());
 	tcase_add_test(tc, test_refused_connections);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("rivals");
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, test_one_winner_when_answers_get_lost);
 	suite_add_tcase(suite, tc);
 }

@@ -104,7 +104,7 @@ START_TEST(test_server_killed_in_a_stream_of_puts)
 	struct scene scene;
 	struct stream s = {.n_begun = N_IN_FLIGHT};
 
-	scene_open(&scene);
+	scene_open(&scene, SCENE_PATIENT_ATTEMPT_MS);
 	s.b = scene.top;
 	s.puts = calloc(N_PUTS, sizeof(*s.puts));
 	lock_init(&s.lock);

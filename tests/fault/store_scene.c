@@ -39,12 +39,12 @@ static void put_once(struct backend *b)
 	backend_result_done(&result);
 }
 
-void scene_open(struct scene *scene)
+void scene_open(struct scene *scene, uint32_t attempt_ms)
 {
-	static const struct retry_backend_options quick = {
+	const struct retry_backend_options quick = {
 		.initial_pause_ms = 5,
 		.max_pause_ms = 100,
-		.attempt_timeout_ms = SCENE_ATTEMPT_MS,
+		.attempt_timeout_ms = attempt_ms,
 	};
 
 	ck_assert_int_eq(

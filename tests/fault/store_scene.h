@@ -14,12 +14,14 @@
 #define SCENE_RANGE_BYTES 2000
 #define SCENE_N_LISTED 3
 
-/* An attempt that hangs is given up after this. */
+/* An attempt that hangs is given up after this, */
 #ifdef MAILFS_SANITIZED
-#define SCENE_ATTEMPT_MS 1500
+#define SCENE_ATTEMPT_MS 600
 #else
 #define SCENE_ATTEMPT_MS 250
 #endif
+/* or, where none hangs but a busy machine may be slow, after this. */
+#define SCENE_PATIENT_ATTEMPT_MS (4 * SCENE_ATTEMPT_MS)
 
 enum scene_operation {
 	SCENE_PUT,
@@ -58,7 +60,7 @@ struct scene_call {
 	struct backend_result result;
 };
 
-void scene_open(struct scene *scene);
+void scene_open(struct scene *scene, uint32_t attempt_ms);
 void scene_close(struct scene *scene);
 
 void scene_set_rules(struct scene *scene, const char *format, ...)

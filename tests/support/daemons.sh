@@ -93,13 +93,21 @@ end_daemon()
 	rm -f "$dir/run/$1.pid"
 }
 
+# has_begun NAME PID: until the shell's child has become the daemon it cannot be told from others.
+has_begun()
+{
+	[ -n "$(pid_of "$1")" ] || gone "$2"
+}
+
 # run_daemon NAME COMMAND...: with no descriptor of ours.
 run_daemon()
 {
 	name=$1
 	shift
-	DAEMON_DIR=$dir setsid "$@" </dev/null >>"$dir/log/$name.out" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
+	DAEMON_DIR=$dir setsid "$@" </dev/null >>"$dir/log/$name.out" 2>&1 \
+		3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
 	echo $! >"$dir/run/$name.pid"
+	wait_until $start_seconds has_begun "$name" $!
 }
 
 # answers_or_died NAME COMMAND...
@@ -117,7 +125,7 @@ wait_for()
 	name=$1
 	shift
 	"$@" && return
-	tail -n 5 "$dir/log/$name.out" >&2
+	tail -q -n 5 "$dir"/log/* >&2
 	fail "the $name does not answer; its log is in $dir/log"
 }
 
