@@ -30,15 +30,15 @@ struct nfs_connection {
 	struct rpc_context *rpc;
 	struct list_node flights; /* the oldest first */
 	unsigned int n_flights;
-	uint64_t retry_ms;    /* IDLE: not earlier */
-	uint64_t give_up_ms;  /* CONNECTING */
-	uint64_t up_since_ms; /* UP */
+	uint64_t retry_ms;   /* IDLE: not earlier */
+	uint64_t give_up_ms; /* CONNECTING */
 	uint32_t pause_ms;
 	unsigned int n_failures;
 	bool is_wanted;       /* IDLE: connect as soon as retry_ms allows */
 	bool is_broken;       /* to be ended when libnfs has returned */
 	bool is_ending;       /* callbacks that come now are those of rpc_destroy_context() */
 	bool awaits_callback; /* connected() has not been called */
+	bool has_answered;    /* UP: so it is worth a new one at once when it breaks */
 	char error[160];
 };
 
@@ -100,7 +100,7 @@ static void end(struct nfs_connection *c)
 	c->is_broken = c->awaits_callback = false;
 }
 
-/* One that did not last waits like one that did not come up. */
+/* One that brought no answer waits like one that did not come up. */
 static void fail(struct nfs_connection *c)
 {
 	uint64_t now_ms = clock_monotonic_ms();
@@ -109,7 +109,7 @@ static void fail(struct nfs_connection *c)
 	c->state = IDLE;
 	c->is_wanted = false;
 	end(c);
-	if (was_up && now_ms - c->up_since_ms >= NFS_RECONNECT_MAX_MS)
+	if (was_up && c->has_answered)
 		c->pause_ms = NFS_RECONNECT_MIN_MS;
 	c->retry_ms = now_ms + c->pause_ms;
 	c->pause_ms = 2 * c->pause_ms;
@@ -168,7 +168,7 @@ static void connected(struct rpc_context *rpc, int status, void *data, void *arg
 	(void)setsockopt(rpc_get_fd(rpc), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	c->state = UP;
 	c->n_failures = 0;
-	c->up_since_ms = clock_monotonic_ms();
+	c->has_answered = false;
 	c->changed(c, c->changed_arg);
 }
 
@@ -238,6 +238,7 @@ static void answered(struct rpc_context *rpc, int status, void *data, void *arg)
 			c->is_broken = true;
 		land(flight, error == 0 ? NFS_LOST : NFS_ANSWERED, error);
 	} else if (flight->landed != NULL) {
+		c->has_answered = true;
 		land(flight, NFS_ANSWERED, flight->procedure->decode(data, flight->out));
 	} else {
 		land(flight, NFS_ANSWERED, 0);
