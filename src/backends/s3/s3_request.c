@@ -262,7 +262,8 @@ static int update_key(struct s3_backend *s3, const char *time)
 	int error;
 
 	s3_keeper_read(s3->keeper, &loop->generation, &loop->credentials);
-	if (loop->key_generation == loop->generation && memcmp(loop->key_date, time, 8) == 0)
+	if (loop->key_generation == loop->generation && memcmp(loop->key_date, time, 8) == 0 &&
+		strcmp(loop->key_region, s3->location.region) == 0)
 		return 0;
 	error = s3_sign_key(
 		loop->credentials.secret_key, time, s3->location.region, "s3", loop->key);
@@ -270,6 +271,7 @@ static int update_key(struct s3_backend *s3, const char *time)
 		return error;
 	loop->key_generation = loop->generation;
 	memcpy(loop->key_date, time, 8);
+	memcpy(loop->key_region, s3->location.region, sizeof(loop->key_region));
 	return 0;
 }
 
