@@ -49,6 +49,10 @@ static const struct {
 	{"storage_class=GLACIER", NULL, "cannot be read at once"},
 	{"storage_class_body=DEEP_ARCHIVE", NULL, "cannot be read at once"},
 	{"storage_class=a\r\nb", NULL, "storage_class=NAME"},
+	{"proxy=http://me:hush@proxy:3128", NULL, "without"},
+	{"proxy=me:hush@proxy:3128", NULL, "without"},
+	{"proxy=proxy:3128", NULL, "proxy=http://HOST:PORT"},
+	{"proxy=ftp://proxy", NULL, "proxy=http://HOST:PORT"},
 };
 
 START_TEST(test_refused_options)
@@ -57,6 +61,7 @@ START_TEST(test_refused_options)
 	char *message;
 
 	ck_assert_int_eq(take(refused[_i].a, refused[_i].b, &o, &message), -EINVAL);
+	ck_assert_ptr_null(strstr(message, "hush"));
 	ck_assert_msg(strstr(message, refused[_i].expected) != NULL, "%s", message);
 	free(message);
 }

@@ -123,6 +123,35 @@ static bool is_archive(const char *storage_class)
 						strcmp(storage_class, "DEEP_ARCHIVE") == 0);
 }
 
+static bool has_proxy_scheme(const char *proxy)
+{
+	static const char *const schemes[] = {
+		"http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		size_t size = strlen(schemes[i]);
+
+		if (strncmp(proxy, schemes[i], size) == 0 && proxy[size] != '\0')
+			return true;
+	}
+	return false;
+}
+
+/* The messages do not have the value: there may be a password in it. */
+static int check_proxy(const char *proxy, char **ret_message)
+{
+	if (proxy != NULL && strchr(proxy, '@') != NULL)
+		return message_set(ret_message, -EINVAL,
+			"option proxy: a name and password cannot be given, since everybody can "
+			"see options in the list of processes: let the proxy pass this machine "
+			"without");
+	if (proxy != NULL && !has_proxy_scheme(proxy))
+		return message_set(ret_message, -EINVAL,
+			"option proxy: write proxy=http://HOST:PORT, https://, socks4://, "
+			"socks4a://, socks5:// or socks5h://");
+	return 0;
+}
+
 static int check(const struct s3_options *o, char **ret_message)
 {
 	const char *archive = is_archive(o->storage_class) ? o->storage_class : NULL;
@@ -142,7 +171,7 @@ static int check(const struct s3_options *o, char **ret_message)
 	if (o->sse_kms_key_id != NULL && (o->sse == NULL || strcmp(o->sse, "aws:kms") != 0))
 		return message_set(
 			ret_message, -EINVAL, "option sse_kms_key_id needs option sse=aws:kms");
-	return 0;
+	return check_proxy(o->proxy, ret_message);
 }
 
 int s3_options_take(const char *const *options, struct s3_options *ret, char **ret_message)
