@@ -98,18 +98,6 @@ START_TEST(test_not_allowed)
 }
 END_TEST
 
-START_TEST(test_means_its_promises)
-{
-	struct probe_result result;
-	char *message = NULL;
-
-	ck_assert_int_eq(backend_probe(backend, &result, &message), 0);
-	ck_assert(result.put_if_absent);
-	ck_assert(result.compare_and_swap);
-	ck_assert_ptr_null(message);
-}
-END_TEST
-
 /* Handles of directories are kept; another client removes the directories. */
 START_TEST(test_directories_removed_by_another)
 {
@@ -202,6 +190,20 @@ static size_t count_entries(const char *path)
 	nfs_closedir(client, dir);
 	return n;
 }
+
+START_TEST(test_means_its_promises)
+{
+	struct probe_result result;
+	char *message = NULL;
+
+	ck_assert_int_eq(backend_probe(backend, &result, &message), 0);
+	ck_assert(result.put_if_absent);
+	ck_assert(result.compare_and_swap);
+	ck_assert_ptr_null(message);
+	/* Nothing is left, or each mount would leave something. */
+	ck_assert_uint_eq(count_entries(nfs_target_path("probe")), 2);
+}
+END_TEST
 
 START_TEST(test_nothing_is_left)
 {
