@@ -6,9 +6,12 @@
 #include "check_main.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "backends/registry.h"
 #include "backends/s3/s3_sign.h"
@@ -176,6 +179,32 @@ START_TEST(test_region_is_adopted)
 }
 END_TEST
 
+/* Programs that are started do not get the connections. */
+START_TEST(test_connections_are_closed_on_exec)
+{
+	static const struct canned answer = {"200 OK", NULL, EMPTY_LIST, NULL, false};
+	unsigned int n_connections = 0;
+	char *message;
+
+	start(serve, &answer);
+	ck_assert_msg(open_with(NULL, &message) == 0, "%s", message);
+	for (int fd = 0; fd < 1024; fd++) {
+		struct sockaddr_in peer = {.sin_family = AF_UNSPEC};
+		socklen_t size = sizeof(peer);
+
+		if (getpeername(fd, (struct sockaddr *)(void *)&peer, &size) < 0 ||
+			peer.sin_family != AF_INET ||
+			ntohs(peer.sin_port) != canned_server_port(server))
+			continue;
+		n_connections++;
+		ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	}
+	ck_assert_uint_eq(n_connections, 1);
+	backend_free(backend);
+	canned_server_free(server);
+}
+END_TEST
+
 /* ---- credentials that expire while they are in use */
 
 static char credentials[] = "/tmp/test_s3_open.XXXXXX";
@@ -237,6 +266,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_open_without_a_server);
 	tcase_add_test(tc, test_open_without_tls);
 	tcase_add_test(tc, test_region_is_adopted);
+	tcase_add_test(tc, test_connections_are_closed_on_exec);
 	tcase_add_test(tc, test_expired_token);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "backends/s3/s3_answer.h"
 #include "backends/s3/s3_internal.h"
 #include "util/clock.h"
@@ -86,6 +87,13 @@ static int before_sending(
 	return CURL_PREREQFUNC_OK;
 }
 
+/* Programs that libfuse starts have nothing to do with it. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)arg, (void)purpose;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static void set_up_handle(struct s3_request *r)
 {
 	const struct s3_options *o = &r->s3->options;
@@ -118,6 +126,7 @@ static void set_up_handle(struct s3_request *r)
 	curl_easy_setopt(e, CURLOPT_SEEKDATA, r);
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, before_sending);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	if (o->ca_file != NULL)
 		curl_easy_setopt(e, CURLOPT_CAINFO, o->ca_file);
 	/* The environment's http_proxy is not for us: what is not asked for is not used. */
