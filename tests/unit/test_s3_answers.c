@@ -221,6 +221,31 @@ START_TEST(test_get)
 }
 END_TEST
 
+#define JUNK "X-Junk: 0123456789012345678901234567890123456789012345678901234567890123456789\r\n"
+#define JUNK_8 JUNK JUNK JUNK JUNK JUNK JUNK JUNK JUNK
+#define JUNK_64 JUNK_8 JUNK_8 JUNK_8 JUNK_8 JUNK_8 JUNK_8 JUNK_8 JUNK_8
+#define JUNK_512 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64
+
+/* libcurl keeps all headers, and trailers without a limit. */
+static const struct canned long_heads[] = {
+	{"200 OK", ETAG JUNK_512, "abc", NULL, false},
+	{NULL, NULL, NULL,
+		"HTTP/1.1 200 OK\r\n" ETAG
+		"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n" JUNK_512 "\r\n",
+		false},
+};
+
+START_TEST(test_long_head)
+{
+	struct iovec part = {(void *)(uintptr_t) "abc", 3};
+	struct backend_result result;
+
+	will_answer(&long_heads[_i]);
+	ck_assert_int_eq(backend_put_wait(backend, "k", &part, 1, NULL, &result), -EPROTO);
+	ck_assert_int_eq(backend_get_wait(backend, "k", 0, SIZE_MAX, &result), -EPROTO);
+}
+END_TEST
+
 START_TEST(test_get_at_the_end)
 {
 	static const struct canned refused = {
@@ -503,6 +528,7 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_get, 0, (int)N_GETS);
+	tcase_add_loop_test(tc, test_long_head, 0, 2);
 	tcase_add_test(tc, test_get_at_the_end);
 	tcase_add_loop_test(tc, test_deadline, 0, 3);
 	tcase_add_loop_test(tc, test_shutdown, 0, 3);

@@ -19,6 +19,11 @@ static size_t take_line(char *line, size_t one, size_t size, void *arg)
 	struct s3_request *r = arg;
 
 	(void)one;
+	r->head_bytes += size;
+	if (r->head_bytes > S3_REQUEST_MAX_HEAD_BYTES) {
+		r->sink_error = -EPROTO;
+		return 0;
+	}
 	s3_answer_take_line(&r->answer, line, size);
 	return size;
 }
@@ -357,6 +362,7 @@ int s3_request_prepare(struct s3_request *r)
 	s3_answer_reset(&r->answer);
 	r->part = 0;
 	r->part_offset = 0;
+	r->head_bytes = 0;
 	r->sink_error = 0;
 	r->n_sent = 0;
 	r->md5 = r->wants_md5 ? s3_digest_stream_new() : NULL;
