@@ -193,6 +193,8 @@ static const struct get_case {
 	/* Errors. */
 	{0, 1, {"404 Not Found", NULL, ERROR("NoSuchKey"), NULL, false}, -ENOENT, NULL},
 	{0, 1, {"404 Not Found", NULL, ERROR("NoSuchBucket"), NULL, false}, -ENXIO, NULL},
+	{0, 1, {"404 Not Found", NULL, "<html>Try elsewhere</html>", NULL, false}, -EPROTO, NULL},
+	{0, 1, {"404 Not Found", NULL, "", NULL, false}, -EPROTO, NULL},
 	{0, 1, {"403 Forbidden", NULL, ERROR("AccessDenied"), NULL, false}, -EACCES, NULL},
 	{0, 1, {"500 Internal", NULL, ERROR("InternalError"), NULL, false}, -EIO, NULL},
 	{0, 1, {"503 Slow", NULL, ERROR("SlowDown"), NULL, false}, -EBUSY, NULL},

@@ -196,7 +196,7 @@ static int tell(
 			s3->location.host);
 	if (check->curl != CURLE_OK || check->status == 0)
 		return tell_transport(s3, check, error, ret_message);
-	if (check->status >= 200 && check->status < 300)
+	if ((check->status >= 200 && check->status < 300) || error == -EPROTO)
 		return message_set(ret_message, error,
 			"%s://%s answered, but not as an S3 store: check option endpoint",
 			s3->location.is_tls ? "https" : "http", s3->location.host);

@@ -390,6 +390,10 @@ void s3_request_judge(struct s3_request *r, CURLcode code)
 		return;
 	}
 	s3_answer_judge(a, strcmp(r->method, "HEAD") != 0);
+	/* A store says in a document what it does not have; something between us and it does not.
+	 */
+	if (a->status == 404 && a->document.code[0] == '\0' && strcmp(r->method, "GET") == 0)
+		a->error = -EPROTO;
 	if (a->error == 0 && r->md5 != NULL)
 		a->error = s3_digest_stream_end(r->md5, a->md5);
 }
