@@ -2,8 +2,11 @@
 #include "backends/s3/s3_options.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "backends/open_options.h"
 #include "util/message.h"
 
@@ -18,10 +21,31 @@
 TEXT_SETTER(endpoint, endpoint)
 TEXT_SETTER(region, region)
 TEXT_SETTER(profile, profile)
-TEXT_SETTER(credentials_file, credentials_file)
-TEXT_SETTER(ca_file, ca_file)
 TEXT_SETTER(proxy, proxy)
 TEXT_SETTER(sse_kms_key_id, sse_kms_key_id)
+
+/* Absolute, for the daemon leaves the directory it was started in and reads them again later. */
+static int set_path(char **field, const char *value)
+{
+	char directory[PATH_MAX], path[2 * PATH_MAX];
+
+	if (value[0] == '/' || value[0] == '\0')
+		return open_options_set_text(field, value);
+	if (getcwd(directory, sizeof(directory)) == NULL || strlen(value) >= PATH_MAX)
+		return -EINVAL;
+	snprintf(path, sizeof(path), "%s/%s", directory, value);
+	return open_options_set_text(field, path);
+}
+
+static int set_credentials_file(void *target, const char *value)
+{
+	return set_path(&((struct s3_options *)target)->credentials_file, value);
+}
+
+static int set_ca_file(void *target, const char *value)
+{
+	return set_path(&((struct s3_options *)target)->ca_file, value);
+}
 
 /* Names like STANDARD_IA. */
 static int set_class(char **field, const char *value)
