@@ -1,6 +1,7 @@
 #include <config.h>
 #include "admin/verb.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include "util/log.h"
@@ -14,6 +15,8 @@ static enum admin_status refuse(const char *what, const char *word)
 
 int main(int argc, char **argv)
 {
+	/* TLS writes to connections that the store may have closed. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	log_set_level(LOG_LEVEL_WARNING);
 	if (argc < 2)
 		return refuse("no verb given", NULL);

@@ -120,8 +120,9 @@ static void print_volume(const struct format_arguments *arguments, const struct 
 			chain->probe_message);
 	if (!arguments->json) {
 		printf("volume %s made at '%s' (account depth %u)\n"
-		       "mount it with: mailfs '%s' MOUNTPOINT\n",
-			volume->uuid, arguments->url, volume->account_depth, arguments->url);
+		       "mount it with: mailfs '%s' MOUNTPOINT%s\n",
+			volume->uuid, arguments->url, volume->account_depth, arguments->url,
+			arguments->options != NULL ? " -o …, with the same options" : "");
 		return;
 	}
 	root = json_pack("{s:s, s:s, s:i, s:i, s:b, s:b}", "url", arguments->url, "volume_uuid",

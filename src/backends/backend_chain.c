@@ -11,6 +11,7 @@
 
 /* One attempt may not use up a call's time, or a lost packet would be an error to the caller. */
 #define ATTEMPT_TIMEOUT_MS 20000
+#define ATTEMPT_BYTES_PER_S 65536
 
 static int add_faults(struct backend_chain *chain, const char *text, char **ret_message)
 {
@@ -30,7 +31,8 @@ int backend_chain_build(
 	struct backend *driver, const char *faults, struct backend_chain *ret, char **ret_message)
 {
 	static const struct retry_backend_options options = {
-		.attempt_timeout_ms = ATTEMPT_TIMEOUT_MS};
+		.attempt_timeout_ms = ATTEMPT_TIMEOUT_MS,
+		.attempt_bytes_per_s = ATTEMPT_BYTES_PER_S};
 	struct backend_chain chain = {.backend = driver};
 	int r = 0;
 

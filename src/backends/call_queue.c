@@ -185,7 +185,7 @@ static struct queued_call *begin_locked(struct call_queue *q) REQUIRES(&q->lock)
 	return NULL;
 }
 
-struct queued_call *call_queue_take(struct call_queue *q)
+static struct queued_call *take(struct call_queue *q, bool may_begin)
 {
 	struct queued_call *call = NULL;
 	struct list_node *node;
@@ -195,12 +195,22 @@ struct queued_call *call_queue_take(struct call_queue *q)
 	node = list_take_first(&q->failed);
 	if (node != NULL)
 		call = LIST_ENTRY(node, struct queued_call, node);
-	else
+	else if (may_begin)
 		call = begin_locked(q);
 	if (call == NULL)
 		unsignal_locked(q);
 	lock_release(&q->lock);
 	return call;
+}
+
+struct queued_call *call_queue_take(struct call_queue *q)
+{
+	return take(q, true);
+}
+
+struct queued_call *call_queue_take_failed(struct call_queue *q)
+{
+	return take(q, false);
 }
 
 void call_queue_end(struct call_queue *q, struct queued_call *call)

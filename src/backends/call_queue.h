@@ -47,13 +47,16 @@ void call_queue_close(struct call_queue *q);
 
 /* ---- for the loop's thread */
 
-/* Readable when calls arrived since call_queue_take() last returned NULL. */
+/* Readable when calls arrived since the last that was taken was NULL. */
 int call_queue_fd(const struct call_queue *q);
 
 /* The next call. With an error: not begun (-ETIMEDOUT: its time is up; -ENOBUFS: more than
  * CALL_QUEUE_MAX_CALLS wait; -ECANCELED; the error of call_queue_fail()). Without: in flight until
  * call_queue_end(). NULL: nothing may begin now. */
 struct queued_call *call_queue_take(struct call_queue *q);
+
+/* The same, of those with an error only: for a loop that can begin nothing now. */
+struct queued_call *call_queue_take_failed(struct call_queue *q);
 
 /* For each call that was taken, before it is freed. */
 void call_queue_end(struct call_queue *q, struct queued_call *call);

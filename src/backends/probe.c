@@ -153,7 +153,7 @@ static int probe_if_absent(struct probe *p)
 
 		if (race == NULL)
 			return -ENOMEM;
-		snprintf(key, sizeof(key), "probe/%s/absent-%d", p->id, round);
+		snprintf(key, sizeof(key), "probe/absent-%s-%d", p->id, round);
 		run_race(p, race, key, &condition, round);
 		r = check_race(p, race, key, -EEXIST, &unused);
 		(void)backend_remove_wait(p->backend, key);
@@ -210,7 +210,7 @@ static int probe_swap(struct probe *p)
 	int r;
 
 	p->doing = "compare-and-swap";
-	snprintf(key, sizeof(key), "probe/%s/swap", p->id);
+	snprintf(key, sizeof(key), "probe/swap-%s", p->id);
 	r = backend_put_wait(p->backend, key, &part, 1, &condition, &result);
 	if (r < 0)
 		return message_set(p->ret_message, r, "put failed: %s", strerror(-r));

@@ -202,14 +202,25 @@ static void attempt_done(struct backend_result *result, void *arg)
 	wrapper_call_complete(&call->call, result);
 }
 
+/* 0: no limit. */
+static uint32_t attempt_limit_ms(const struct retry_call *call)
+{
+	const struct retry_backend_options *o = &retry_of(call)->options;
+	uint64_t limit_ms = o->attempt_timeout_ms;
+
+	if (limit_ms != 0 && o->attempt_bytes_per_s != 0 && call->call.operation == WRAPPER_PUT)
+		limit_ms += backend_parts_size_bytes(call->call.parts, call->call.n_parts) /
+			    o->attempt_bytes_per_s * 1000;
+	return limit_ms < UINT32_MAX ? (uint32_t)limit_ms : 0;
+}
+
 static void attempt(struct retry_call *call)
 {
 	call->n_attempts++;
 	if (call->reads_back)
 		read_back(call);
 	else
-		wrapper_call_forward(
-			&call->call, retry_of(call)->options.attempt_timeout_ms, attempt_done);
+		wrapper_call_forward(&call->call, attempt_limit_ms(call), attempt_done);
 }
 
 static void start(struct wrapper_call *call)

@@ -21,6 +21,9 @@ struct retry_backend_options {
 	uint32_t max_pause_ms;       /* 0: 5000 */
 	uint32_t max_attempts;       /* 0: until the deadline */
 	uint32_t attempt_timeout_ms; /* for one attempt; 0: all the time that is left */
+	/* What a put may take in addition, so that one which is merely large is not begun anew
+	 * for ever on a slow line; 0: nothing. */
+	uint32_t attempt_bytes_per_s;
 };
 
 struct retry_backend_figures {

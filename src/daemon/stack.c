@@ -216,6 +216,10 @@ void stack_close(struct stack *stack)
 		session_free(stack->session);
 	if (stack->fs != NULL)
 		fs_close(stack->fs);
+	/* The node waits for what it has in flight; a silent store would make it wait for the
+	 * deadlines, one after the other. */
+	if (stack->backend.backend != NULL)
+		backend_shutdown(stack->backend.backend);
 	if (stack->node != NULL)
 		node_close(stack->node);
 	backend_chain_done(&stack->backend);

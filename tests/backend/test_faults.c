@@ -128,6 +128,32 @@ START_TEST(test_corrupt_and_truncate)
 }
 END_TEST
 
+/* A large put may take longer than a small one before it is begun anew. */
+START_TEST(test_attempts_of_large_puts)
+{
+	static const struct retry_backend_options options = {
+		.attempt_timeout_ms = 50, .attempt_bytes_per_s = 10};
+	static const char large[] = "a hundred bytes or more, which at ten bytes in a second "
+				    "may take ten seconds more than a small object does";
+	struct retry_backend_figures figures;
+	struct backend *memory = NULL, *retry = NULL;
+	struct fault_rules rules;
+	char *message = NULL;
+
+	ck_assert_int_eq(fault_rules_parse("put:times=2:delay=300ms", &rules, &message), 0);
+	ck_assert_int_eq(memory_backend_new(&memory), 0);
+	ck_assert_int_eq(fault_backend_new(memory, &rules, &memory), 0);
+	ck_assert_int_eq(retry_backend_new(memory, &options, &retry), 0);
+	ck_assert_int_eq(battery_put(retry, "large", large, NULL, NULL), 0);
+	retry_backend_read(retry, &figures);
+	ck_assert_uint_eq(figures.retries, 0);
+	ck_assert_int_eq(battery_put(retry, "small", "x", NULL, NULL), 0);
+	retry_backend_read(retry, &figures);
+	ck_assert_uint_eq(figures.retries, 1);
+	backend_free(retry);
+}
+END_TEST
+
 START_TEST(test_delay)
 {
 	uint64_t begun_ms = clock_monotonic_ms();
@@ -371,6 +397,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_nth_every_times);
 	tcase_add_test(tc, test_probability_follows_the_seed);
 	tcase_add_test(tc, test_corrupt_and_truncate);
+	tcase_add_test(tc, test_attempts_of_large_puts);
 	tcase_add_test(tc, test_delay);
 	tcase_add_test(tc, test_hang_until_released_or_the_deadline);
 	tcase_add_test(tc, test_retry_hides_passing_failures);

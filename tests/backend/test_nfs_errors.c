@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <unistd.h>
+#include "backends/nfs/nfs_internal.h"
 #include "backends/probe.h"
 #include "backends/registry.h"
 #include "util/clock.h"
@@ -98,18 +100,6 @@ START_TEST(test_not_allowed)
 }
 END_TEST
 
-START_TEST(test_means_its_promises)
-{
-	struct probe_result result;
-	char *message = NULL;
-
-	ck_assert_int_eq(backend_probe(backend, &result, &message), 0);
-	ck_assert(result.put_if_absent);
-	ck_assert(result.compare_and_swap);
-	ck_assert_ptr_null(message);
-}
-END_TEST
-
 /* Handles of directories are kept; another client removes the directories. */
 START_TEST(test_directories_removed_by_another)
 {
@@ -147,6 +137,31 @@ START_TEST(test_directory_made_again_by_another)
 	ck_assert_int_eq(battery_put(backend, "d/k", "newest", NULL, NULL), 0);
 	battery_assert_is(other, "d/k", "newest");
 	backend_free(other);
+}
+END_TEST
+
+/* A server whose disk is not mounted exports an empty directory in place of ours. */
+START_TEST(test_another_directory_in_our_place)
+{
+	struct backend_result result;
+	struct nfs_context *new_client;
+	char root[PATH_MAX];
+
+	snprintf(root, sizeof(root), "%s", nfs_target_path(""));
+	root[strlen(root) - 1] = '\0'; /* a slash */
+	ck_assert_int_eq(battery_put(backend, "k", "old", NULL, NULL), 0);
+	nfs_target_remove(client, root);
+	ck_assert_int_eq(nfs_mkdir(client, root), 0);
+	usleep((NFS_MOUNT_PAUSE_MS + 100) * 1000);
+	ck_assert_int_eq(battery_put(backend, "k", "lost", NULL, NULL), -EIO);
+	ck_assert_int_eq(backend_get_wait(backend, "k", 0, 10, &result), -EIO);
+	ck_assert_int_eq(backend_list_wait(backend, "", NULL, 10, &result), -EIO);
+	new_client = nfs_target_client();
+	ck_assert_int_eq(nfs_mkdir(new_client, nfs_target_path(".tmp+")), 0);
+	nfs_destroy_context(new_client);
+	usleep((NFS_MOUNT_PAUSE_MS + 100) * 1000);
+	ck_assert_int_eq(battery_put(backend, "k", "new", NULL, NULL), 0);
+	battery_assert_is(backend, "k", "new");
 }
 END_TEST
 
@@ -202,6 +217,20 @@ static size_t count_entries(const char *path)
 	nfs_closedir(client, dir);
 	return n;
 }
+
+START_TEST(test_means_its_promises)
+{
+	struct probe_result result;
+	char *message = NULL;
+
+	ck_assert_int_eq(backend_probe(backend, &result, &message), 0);
+	ck_assert(result.put_if_absent);
+	ck_assert(result.compare_and_swap);
+	ck_assert_ptr_null(message);
+	/* Nothing is left, or each mount would leave something. */
+	ck_assert_uint_eq(count_entries(nfs_target_path("probe")), 2);
+}
+END_TEST
 
 START_TEST(test_nothing_is_left)
 {
@@ -277,6 +306,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_means_its_promises);
 	tcase_add_test(tc, test_directories_removed_by_another);
 	tcase_add_test(tc, test_directory_made_again_by_another);
+	tcase_add_test(tc, test_another_directory_in_our_place);
 	tcase_add_test(tc, test_leftovers);
 	tcase_add_test(tc, test_nothing_is_left);
 	tcase_add_test(tc, test_foreign_files);

@@ -39,4 +39,21 @@ unmount_volume
 mount_volume
 check 'the mail comes back from the backend' cmp "$T/mail" "$MNT/user/new/m"
 check 'unmount' unmount_volume
+
+# It does not refuse, it is silent.
+"$MAILFS" -f "$URL" "$MNT" -o "state=$STATE,umount_timeout=2s,faults=put:key=accounts*:hang" 2>"$T/log" &
+pid=$!
+wait_until 60 is_mounted "$MNT"
+cp "$T/mail" "$MNT/user/tmp/n"
+mv "$MNT/user/tmp/n" "$MNT/user/new/n"
+check_refused 'flush does not wait for a silent one' 1 'not everything is on the backend' \
+	"$ADMIN" flush --timeout 2s "$MNT"
+started=$(date +%s)
+umount -i "$MNT"
+check 'the end is no failure' wait $pid
+check 'and came in time, for a silent one too' test $(($(date +%s) - started)) -lt 20
+mount_volume
+check 'what was under way follows' "$ADMIN" flush --timeout 60s "$MNT"
+check 'and is whole' cmp "$T/mail" "$MNT/user/new/n"
+unmount_volume
 finish

@@ -59,6 +59,22 @@ START_TEST(test_the_most_urgent_and_oldest_first)
 }
 END_TEST
 
+START_TEST(test_what_has_failed_is_taken_alone)
+{
+	struct queued_call calls[2];
+
+	submit(&calls[0], BACKEND_READER);
+	calls[1] = (struct queued_call){.priority = BACKEND_READER, .deadline_ms = 1};
+	ck_assert(call_queue_submit(q, &calls[1]));
+	ck_assert_ptr_eq(call_queue_take_failed(q), &calls[1]);
+	ck_assert_int_eq(calls[1].error, -ETIMEDOUT);
+	ck_assert_ptr_null(call_queue_take_failed(q));
+	ck_assert(!is_readable());
+	ck_assert_ptr_eq(call_queue_take(q), &calls[0]);
+	call_queue_end(q, &calls[0]);
+}
+END_TEST
+
 START_TEST(test_uploads_leave_room_for_readers)
 {
 	struct queued_call patient[8], reader[3];
@@ -209,6 +225,7 @@ Suite *test_suite(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, test_the_most_urgent_and_oldest_first);
+	tcase_add_test(tc, test_what_has_failed_is_taken_alone);
 	tcase_add_test(tc, test_uploads_leave_room_for_readers);
 	tcase_add_test(tc, test_the_limit_may_change);
 	tcase_add_test(tc, test_deadlines_pass_while_the_limit_is_reached);

@@ -79,6 +79,7 @@ START_TEST(test_stale_handles_are_no_stale_versions)
 	ck_assert_int_eq(nfs_status_outward(-NFS_STALE_HANDLE), -EIO);
 	ck_assert_int_eq(nfs_status_outward(-ESTALE), -ESTALE);
 	ck_assert_int_eq(nfs_status_outward(0), 0);
+	ck_assert_int_eq(nfs_status_outward(-ENOBUFS), -EBUSY);
 	ck_assert(retry_backend_is_passing(nfs_status_error(10008)));
 }
 END_TEST

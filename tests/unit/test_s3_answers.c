@@ -193,6 +193,8 @@ static const struct get_case {
 	/* Errors. */
 	{0, 1, {"404 Not Found", NULL, ERROR("NoSuchKey"), NULL, false}, -ENOENT, NULL},
 	{0, 1, {"404 Not Found", NULL, ERROR("NoSuchBucket"), NULL, false}, -ENXIO, NULL},
+	{0, 1, {"404 Not Found", NULL, "<html>Try elsewhere</html>", NULL, false}, -EPROTO, NULL},
+	{0, 1, {"404 Not Found", NULL, "", NULL, false}, -EPROTO, NULL},
 	{0, 1, {"403 Forbidden", NULL, ERROR("AccessDenied"), NULL, false}, -EACCES, NULL},
 	{0, 1, {"500 Internal", NULL, ERROR("InternalError"), NULL, false}, -EIO, NULL},
 	{0, 1, {"503 Slow", NULL, ERROR("SlowDown"), NULL, false}, -EBUSY, NULL},
@@ -218,6 +220,31 @@ START_TEST(test_get)
 		ck_assert_ptr_null(result.data);
 	}
 	backend_result_done(&result);
+}
+END_TEST
+
+#define JUNK "X-Junk: 0123456789012345678901234567890123456789012345678901234567890123456789\r\n"
+#define JUNK_8 JUNK JUNK JUNK JUNK JUNK JUNK JUNK JUNK
+#define JUNK_64 JUNK_8 JUNK_8 JUNK_8 JUNK_8 JUNK_8 JUNK_8 JUNK_8 JUNK_8
+#define JUNK_512 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64
+
+/* libcurl keeps all headers, and trailers without a limit. */
+static const struct canned long_heads[] = {
+	{"200 OK", ETAG JUNK_512, "abc", NULL, false},
+	{NULL, NULL, NULL,
+		"HTTP/1.1 200 OK\r\n" ETAG
+		"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n" JUNK_512 "\r\n",
+		false},
+};
+
+START_TEST(test_long_head)
+{
+	struct iovec part = {(void *)(uintptr_t) "abc", 3};
+	struct backend_result result;
+
+	will_answer(&long_heads[_i]);
+	ck_assert_int_eq(backend_put_wait(backend, "k", &part, 1, NULL, &result), -EPROTO);
+	ck_assert_int_eq(backend_get_wait(backend, "k", 0, SIZE_MAX, &result), -EPROTO);
 }
 END_TEST
 
@@ -532,6 +559,7 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_get, 0, (int)N_GETS);
+	tcase_add_loop_test(tc, test_long_head, 0, 2);
 	tcase_add_test(tc, test_get_at_the_end);
 	tcase_add_loop_test(tc, test_deadline, 0, 3);
 	tcase_add_loop_test(tc, test_shutdown, 0, 3);

@@ -6,11 +6,15 @@
 #include "check_main.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "backends/registry.h"
+#include "backends/s3/s3_sign.h"
 #include "canned_server.h"
 #include "util/file_io.h"
 
@@ -128,12 +132,38 @@ START_TEST(test_open_without_tls)
 }
 END_TEST
 
+/* As a store does it: from the secret, the region and the headers that were signed. */
+static bool is_signed_for(const struct canned_request *request, const char *region)
+{
+	char target[sizeof(request->target)], hash[80], host[80], time[40], expected[1024];
+	const struct s3_header headers[] = {
+		{"host", host}, {"x-amz-content-sha256", hash}, {"x-amz-date", time}};
+	uint8_t key[S3_DIGEST_SHA256_BYTES];
+	char *query;
+
+	snprintf(target, sizeof(target), "%s", request->target);
+	snprintf(hash, sizeof(hash), "%s", canned_header(request, "x-amz-content-sha256"));
+	snprintf(host, sizeof(host), "%s", canned_header(request, "host"));
+	snprintf(time, sizeof(time), "%s", canned_header(request, "x-amz-date"));
+	query = strchr(target, '?');
+	ck_assert_ptr_nonnull(query);
+	*query++ = '\0';
+	ck_assert_int_eq(s3_sign_key("top-secret", time, region, "s3", key), 0);
+	ck_assert_int_eq(s3_sign(&(struct s3_sign_input){request->method, target, query, headers, 3,
+					 hash, time, region, "s3"},
+				 "ID", key, expected, sizeof(expected)),
+		0);
+	return strcmp(canned_header(request, "authorization"), expected) == 0;
+}
+
 static void serve_region(
 	void *arg, const struct canned_request *request, struct canned_answer *answer)
 {
 	(void)arg;
-	if (strstr(request->head, "/there/s3/aws4_request") != NULL)
+	if (is_signed_for(request, "there"))
 		canned_answer_set(answer, "200 OK", NULL, EMPTY_LIST);
+	else if (!is_signed_for(request, "us-east-1"))
+		canned_answer_set(answer, "403 No", NULL, ERROR("SignatureDoesNotMatch"));
 	else
 		canned_answer_set(answer, "301 Moved", "x-amz-bucket-region: there\r\n", "");
 }
@@ -144,6 +174,32 @@ START_TEST(test_region_is_adopted)
 
 	start(serve_region, NULL);
 	ck_assert_msg(open_with(NULL, &message) == 0, "%s", message);
+	backend_free(backend);
+	canned_server_free(server);
+}
+END_TEST
+
+/* Programs that are started do not get the connections. */
+START_TEST(test_connections_are_closed_on_exec)
+{
+	static const struct canned answer = {"200 OK", NULL, EMPTY_LIST, NULL, false};
+	unsigned int n_connections = 0;
+	char *message;
+
+	start(serve, &answer);
+	ck_assert_msg(open_with(NULL, &message) == 0, "%s", message);
+	for (int fd = 0; fd < 1024; fd++) {
+		struct sockaddr_in peer = {.sin_family = AF_UNSPEC};
+		socklen_t size = sizeof(peer);
+
+		if (getpeername(fd, (struct sockaddr *)(void *)&peer, &size) < 0 ||
+			peer.sin_family != AF_INET ||
+			ntohs(peer.sin_port) != canned_server_port(server))
+			continue;
+		n_connections++;
+		ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	}
+	ck_assert_uint_eq(n_connections, 1);
 	backend_free(backend);
 	canned_server_free(server);
 }
@@ -280,6 +336,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_open_without_a_server);
 	tcase_add_test(tc, test_open_without_tls);
 	tcase_add_test(tc, test_region_is_adopted);
+	tcase_add_test(tc, test_connections_are_closed_on_exec);
 	tcase_add_test(tc, test_expired_token);
 	tcase_add_test(tc, test_token_that_stays_expired);
 	tcase_add_test(tc, test_storage_headers);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "backends/s3/s3_concurrency.h"
 #include "backends/s3/s3_location.h"
 #include "backends/s3/s3_options.h"
@@ -49,6 +50,10 @@ static const struct {
 	{"storage_class=GLACIER", NULL, "cannot be read at once"},
 	{"storage_class_body=DEEP_ARCHIVE", NULL, "cannot be read at once"},
 	{"storage_class=a\r\nb", NULL, "storage_class=NAME"},
+	{"proxy=http://me:hush@proxy:3128", NULL, "without"},
+	{"proxy=me:hush@proxy:3128", NULL, "without"},
+	{"proxy=proxy:3128", NULL, "proxy=http://HOST:PORT"},
+	{"proxy=ftp://proxy", NULL, "proxy=http://HOST:PORT"},
 };
 
 START_TEST(test_refused_options)
@@ -57,8 +62,23 @@ START_TEST(test_refused_options)
 	char *message;
 
 	ck_assert_int_eq(take(refused[_i].a, refused[_i].b, &o, &message), -EINVAL);
+	ck_assert_ptr_null(strstr(message, "hush"));
 	ck_assert_msg(strstr(message, refused[_i].expected) != NULL, "%s", message);
 	free(message);
+}
+END_TEST
+
+/* The daemon's working directory is another one later. */
+START_TEST(test_files_are_absolute)
+{
+	struct s3_options o;
+	char *message;
+
+	ck_assert_int_eq(chdir("/tmp"), 0);
+	ck_assert_int_eq(take("ca_file=ca/x.pem", "credentials_file=/etc/keys", &o, &message), 0);
+	ck_assert_str_eq(o.ca_file, "/tmp/ca/x.pem");
+	ck_assert_str_eq(o.credentials_file, "/etc/keys");
+	s3_options_done(&o);
 }
 END_TEST
 
@@ -200,6 +220,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_defaults);
 	tcase_add_loop_test(
 		tc, test_refused_options, 0, (int)(sizeof(refused) / sizeof(refused[0])));
+	tcase_add_test(tc, test_files_are_absolute);
 	tcase_add_test(tc, test_storage_classes);
 	tcase_add_loop_test(tc, test_location, 0, (int)(sizeof(places) / sizeof(places[0])));
 	tcase_add_test(tc, test_longest_prefix);

@@ -60,10 +60,12 @@ static void keep(struct nfs_directories *ds, const char *path, const struct nfs_
 	memcpy(known->path, path, size);
 }
 
-/* One step down. Somebody else may make the same directory at the same time. */
-static int step_down(struct nfs_task *task, const struct nfs_export *e,
-	const struct nfs_handle *parent, const char *name, bool make, struct nfs_handle *ret)
+/* One step down. Somebody else may make the same directory at the same time, or have removed the
+ * parent, which the server may still have. */
+static int step_down(struct nfs_task *task, struct nfs_backend *nb, const struct nfs_handle *parent,
+	const char *name, bool make, struct nfs_handle *ret)
 {
+	const struct nfs_export *e = &nb->export;
 	struct nfs_node node;
 	int r = nfs_rpc_lookup(task, e, parent, name, &node);
 
@@ -73,6 +75,8 @@ static int step_down(struct nfs_task *task, const struct nfs_export *e,
 			return r;
 		r = nfs_rpc_lookup(task, e, parent, name, &node);
 	}
+	if (r == -ENOENT && nfs_directory_is_gone(task, nb, parent))
+		return -NFS_STALE_HANDLE;
 	if (r < 0)
 		return r;
 	if (node.attributes.type != NFS_DIRECTORY)
@@ -116,7 +120,7 @@ static int walk(struct nfs_task *task, struct nfs_backend *nb, const char *path,
 
 		memcpy(name, path + begin, size);
 		name[size] = '\0';
-		r = step_down(task, &nb->export, &handle, name, make, &handle);
+		r = step_down(task, nb, &handle, name, make, &handle);
 		done = begin + size;
 		memcpy(known, path, done);
 		known[done] = '\0';

@@ -72,7 +72,8 @@ bool nfs_is_stale(int error);
 /* Each completes its call itself or gives its error. */
 nfs_call_fn nfs_put, nfs_get, nfs_head, nfs_remove, nfs_list;
 
-/* Asks the server for the root's handle: at most once in NFS_MOUNT_PAUSE_MS, else -EAGAIN. */
+/* Asks the server for the root's handle: at most once in NFS_MOUNT_PAUSE_MS, else -EAGAIN.
+ * -NFS_STALE_HANDLE: what is exported now is another directory. */
 #define NFS_MOUNT_PAUSE_MS 2000
 int nfs_mount_again(struct nfs_task *task, struct nfs_backend *nb);
 

@@ -106,7 +106,7 @@ static int visit_record(struct listing *l, const struct nfs_handle *directory, c
 	struct nfs_record_state state;
 	int r = nfs_record_read(l->task, l->nb, directory, name, &state);
 
-	if (r == -EISDIR || r == -ENOTDIR || r == -NFS_STALE_HANDLE)
+	if (r == -EISDIR || r == -ENOTDIR)
 		return 0;
 	if (r < 0 || !state.is_present)
 		return r;
@@ -115,6 +115,17 @@ static int visit_record(struct listing *l, const struct nfs_handle *directory, c
 }
 
 static int visit(struct listing *l, const struct nfs_handle *directory);
+
+/* A directory could not be read to its end: 0 if its name is gone, or it is out of date. */
+static int look_for_gone(struct listing *l, const struct nfs_handle *directory, const char *plain)
+{
+	struct nfs_node node;
+	int r = nfs_rpc_lookup(l->task, &l->nb->export, directory, plain, &node);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return node.attributes.type == NFS_DIRECTORY ? -NFS_STALE_HANDLE : 0;
+}
 
 static int go_down(struct listing *l, const struct nfs_handle *directory, const char *name)
 {
@@ -127,13 +138,15 @@ static int go_down(struct listing *l, const struct nfs_handle *directory, const 
 	plain[strlen(name) - 1] = '\0';
 	r = nfs_rpc_lookup(l->task, &l->nb->export, directory, plain, &node);
 	if (r < 0)
-		return nfs_is_stale(r) ? 0 : r;
+		return r == -ENOENT ? 0 : r;
 	if (node.attributes.type != NFS_DIRECTORY)
 		return 0;
 	key_size = tree_listing_enter(&l->tree, name);
 	r = visit(l, &node.handle);
 	tree_listing_leave(&l->tree, key_size);
-	return nfs_is_stale(r) ? 0 : r;
+	if (r == -NFS_STALE_HANDLE || r == -ENOENT)
+		r = look_for_gone(l, directory, plain);
+	return r;
 }
 
 static int visit_all(
@@ -181,9 +194,14 @@ static int list_once(struct nfs_task *task, struct nfs_call *call)
 	if (size > 0)
 		path[size - 1] = '\0';
 	r = nfs_directory_find(task, call->nb, path, false, &directory);
-	if (r == 0)
-		r = visit(&l, &directory);
-	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+	if (r < 0)
+		return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+	r = visit(&l, &directory);
+	/* What is empty may be a directory that was removed, and made again since. */
+	if ((r == -ENOENT || (r == 0 && call->result.n_entries == 0)) &&
+		nfs_directory_is_gone(task, call->nb, &directory))
+		return -NFS_STALE_HANDLE;
+	return r == -ENOENT ? 0 : r;
 }
 
 int nfs_list(struct nfs_task *task, struct nfs_call *call)

@@ -185,11 +185,19 @@ void nfs_loop_disconnect(struct nfs_loop *loop, struct nfs_connection *c)
 
 /* ---- the thread */
 
+/* The next call to begin; one that has failed needs no task. */
+static struct queued_call *next_call(struct nfs_loop *loop)
+{
+	if (loop->n_tasks < NFS_MAX_TASKS)
+		return call_queue_take(loop->queue);
+	return call_queue_take_failed(loop->queue);
+}
+
 static void take_calls(struct nfs_loop *loop)
 {
 	struct queued_call *call;
 
-	while (loop->n_tasks < NFS_MAX_TASKS && (call = call_queue_take(loop->queue)) != NULL)
+	while ((call = next_call(loop)) != NULL)
 		begin(loop, call);
 }
 
@@ -258,10 +266,9 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static int timeout_ms(struct nfs_loop *loop)
 {
-	uint64_t now_ms = clock_monotonic_ms(), next_ms = UINT64_MAX;
+	uint64_t now_ms = clock_monotonic_ms();
+	uint64_t next_ms = call_queue_next_deadline_ms(loop->queue);
 
-	if (loop->n_tasks < NFS_MAX_TASKS)
-		next_ms = call_queue_next_deadline_ms(loop->queue);
 	for (struct list_node *n = loop->waiting.next; n != &loop->waiting; n = n->next)
 		next_ms = earlier(next_ms, task_of(n)->wake_ms);
 	for (unsigned int i = 0; i < loop->n_connections; i++)
@@ -280,9 +287,7 @@ static void poll_once(struct nfs_loop *loop)
 	struct nfs_connection *polled[NFS_MAX_CONNECTIONS];
 	unsigned int n = loop->n_connections;
 
-	fds[0] = (struct pollfd){
-		.fd = loop->n_tasks < NFS_MAX_TASKS ? call_queue_fd(loop->queue) : -1,
-		.events = POLLIN};
+	fds[0] = (struct pollfd){.fd = call_queue_fd(loop->queue), .events = POLLIN};
 	for (unsigned int i = 0; i < n; i++) {
 		polled[i] = loop->connections[i];
 		fds[i + 1] = (struct pollfd){.fd = nfs_connection_fd(polled[i]),

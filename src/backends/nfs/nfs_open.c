@@ -122,6 +122,19 @@ static int ask_for_root(
 	return r;
 }
 
+/* What was made when the backend was opened is still there: if not, it is another directory, like
+ * the empty one that a server exports whose disk is not mounted. */
+static int recognise(
+	struct nfs_task *task, const struct nfs_backend *nb, const struct nfs_handle *root)
+{
+	struct nfs_node node;
+	int r = nfs_rpc_lookup(task, &nb->export, root, TREE_TEMPORARY, &node);
+
+	if (r < 0)
+		return r == -ENOENT ? -NFS_STALE_HANDLE : r;
+	return node.attributes.type == NFS_DIRECTORY ? 0 : -NFS_STALE_HANDLE;
+}
+
 int nfs_mount_again(struct nfs_task *task, struct nfs_backend *nb)
 {
 	uint64_t now_ms = clock_monotonic_ms();
@@ -132,6 +145,8 @@ int nfs_mount_again(struct nfs_task *task, struct nfs_backend *nb)
 		return -EAGAIN;
 	nb->mounted_ms = now_ms;
 	r = ask_for_root(task, nb, &root, NULL);
+	if (r == 0)
+		r = recognise(task, nb, &root);
 	if (r == 0) {
 		nb->export.root = root;
 		nfs_directories_forget(&nb->directories);

@@ -50,7 +50,7 @@ static int build(struct nfs_task *task, const struct nfs_call *call, const struc
 	return r == 0 ? nfs_task_check(task) : r;
 }
 
-/* RENAME, and -EEXIST when the place is taken. */
+/* RENAME, and -EEXIST when somebody else has the place. */
 static int move_in(struct nfs_task *task, const struct nfs_call *call,
 	const struct nfs_handle *parent, const struct unfinished *u)
 {
@@ -59,15 +59,16 @@ static int move_in(struct nfs_task *task, const struct nfs_call *call,
 	struct nfs_node record, chain;
 	bool is_repeated;
 	int r = nfs_rpc_rename(task, e, &u->temporary, u->name, parent, name, &is_repeated);
+	bool is_taken = r == -EEXIST || r == -ENOTEMPTY || r == -ENOTDIR;
 
-	if (r == -EEXIST || r == -ENOTEMPTY || r == -ENOTDIR)
-		return -EEXIST;
-	if (r != -ENOENT || !is_repeated)
-		return r;
+	if (!is_repeated)
+		return is_taken ? -EEXIST : r;
+	if (!is_taken && r != -ENOENT) /* the first may have been done, before handles went stale */
+		return nfs_is_stale(r) ? -EIO : r;
 	r = nfs_rpc_lookup(task, e, parent, name, &record);
 	if (r == 0)
 		r = nfs_rpc_lookup(task, e, &record.handle, u->incarnation, &chain);
-	return r;
+	return is_taken && (r == -ENOENT || r == -ENOTDIR) ? -EEXIST : r;
 }
 
 int nfs_record_create(struct nfs_task *task, struct nfs_call *call, const struct nfs_handle *parent,

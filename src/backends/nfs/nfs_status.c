@@ -1,6 +1,7 @@
 #include <config.h>
 #include "backends/nfs/nfs_status.h"
 
+#include <errno.h>
 #include <nfsc/libnfs-raw-mount.h>
 #include <nfsc/libnfs-raw-nfs.h>
 #include <stddef.h>
@@ -88,6 +89,8 @@ int nfs_status_outward(int error)
 	case NFS_STALE_HANDLE:
 	case NFS_BAD_COOKIE:
 		return -EIO;
+	case ENOBUFS: /* too much is in flight: parts of the call may have been done all the same */
+		return -EBUSY;
 	default:
 		return error;
 	}

@@ -36,6 +36,8 @@ int nfs_temporary_link(struct nfs_task *task, struct nfs_backend *nb, struct nfs
 	struct nfs_node node;
 	int r = nfs_rpc_link(task, &nb->export, &t->node.handle, directory, name, &is_repeated);
 
+	if (is_repeated && nfs_is_stale(r))
+		return -EIO; /* the first may have been done, before the handles went stale */
 	if (r != -EEXIST || !is_repeated)
 		return r;
 	r = nfs_rpc_lookup(task, &nb->export, directory, name, &node);

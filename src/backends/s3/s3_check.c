@@ -128,7 +128,7 @@ static int tell_transport(
 	const struct s3_backend *s3, const struct s3_check *check, int error, char **ret_message)
 {
 	const char *scheme = s3->location.is_tls ? "https" : "http";
-	const char *host = s3->location.host;
+	const char *host = s3->location.host, *proxy = s3->options.proxy;
 
 	switch (check->curl) {
 	case CURLE_COULDNT_RESOLVE_HOST:
@@ -138,14 +138,16 @@ static int tell_transport(
 				? " (or set path_style, if the store has no host for each bucket)"
 				: "");
 	case CURLE_COULDNT_RESOLVE_PROXY:
-		return message_set(ret_message, error, "cannot resolve the name of the proxy %s",
-			s3->options.proxy);
+		return message_set(
+			ret_message, error, "cannot resolve the name of the proxy %s", proxy);
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_OPERATION_TIMEDOUT:
 		return message_set(ret_message, error,
-			"no answer from %s://%s (%s): check option endpoint, and whether the store "
-			"runs and can be reached from here",
-			scheme, host, curl_easy_strerror(check->curl));
+			"no answer from %s://%s%s%s (%s): check option endpoint%s, and whether the "
+			"store runs and can be reached from here",
+			scheme, host, proxy != NULL ? " by the proxy " : "",
+			proxy != NULL ? proxy : "", curl_easy_strerror(check->curl),
+			proxy != NULL ? " and proxy" : "");
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 		return message_set(ret_message, error,
@@ -194,7 +196,7 @@ static int tell(
 			s3->location.host);
 	if (check->curl != CURLE_OK || check->status == 0)
 		return tell_transport(s3, check, error, ret_message);
-	if (check->status >= 200 && check->status < 300)
+	if ((check->status >= 200 && check->status < 300) || error == -EPROTO)
 		return message_set(ret_message, error,
 			"%s://%s answered, but not as an S3 store: check option endpoint",
 			s3->location.is_tls ? "https" : "http", s3->location.host);

@@ -79,7 +79,8 @@ static const struct row {
 	{NULL, 405, {.error = -EOPNOTSUPP}},
 	{NULL, 407,
 		{.error = -EACCES,
-			HINT("the proxy wants credentials: give them in option proxy=URL")}},
+			HINT("the proxy wants credentials, which mailfs does not have: let it "
+			     "pass this machine without")}},
 	{NULL, 408, {.error = -EIO}},
 	{NULL, 409, {.error = -EBUSY}},
 	{NULL, 412, {.error = -EEXIST}},

@@ -20,6 +20,11 @@ static size_t take_line(char *line, size_t one, size_t size, void *arg)
 	struct s3_request *r = arg;
 
 	(void)one;
+	r->head_bytes += size;
+	if (r->head_bytes > S3_REQUEST_MAX_HEAD_BYTES) {
+		r->sink_error = -EPROTO;
+		return 0;
+	}
 	s3_answer_take_line(&r->answer, line, size);
 	return size;
 }
@@ -98,6 +103,13 @@ static int set_up_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_OK;
 }
 
+/* Programs that libfuse starts have nothing to do with it. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)arg, (void)purpose;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 void s3_handle_set_up(struct s3_request *r)
 {
 	const struct s3_options *o = &r->s3->options;
@@ -111,6 +123,7 @@ void s3_handle_set_up(struct s3_request *r)
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, set_up_socket);
 	/* A name server that does not answer must not hold up the loop at the end of a request. */
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);

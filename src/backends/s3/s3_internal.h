@@ -64,6 +64,7 @@ struct s3_loop {
 	uint64_t generation;     /* of the credentials */
 	uint64_t key_generation; /* of those the signing key was made from; 0: none */
 	char key_date[9];
+	char key_region[S3_LOCATION_REGION_MAX_BYTES + 1];
 	uint8_t key[S3_DIGEST_SHA256_BYTES];
 };
 

@@ -241,7 +241,8 @@ int s3_metadata_read_instance(struct s3_credentials *ret, char **ret_message)
 			&reason) < 0 ||
 		answer.status != 200)
 		return message_set(ret_message, -ENOKEY,
-			"no metadata service of an instance at %s (%s)", endpoint, reason);
+			"no metadata service of an instance at %s (%s)", endpoint,
+			answer.status != 0 ? "it refused" : reason);
 	answer.text[strcspn(answer.text, "\r\n")] = '\0';
 	n = snprintf(header, sizeof(header), "X-aws-ec2-metadata-token: %s", answer.text);
 	if (n >= HEADER_MAX_BYTES)

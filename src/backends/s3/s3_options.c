@@ -2,8 +2,11 @@
 #include "backends/s3/s3_options.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "backends/open_options.h"
 #include "util/message.h"
 
@@ -18,10 +21,31 @@
 TEXT_SETTER(endpoint, endpoint)
 TEXT_SETTER(region, region)
 TEXT_SETTER(profile, profile)
-TEXT_SETTER(credentials_file, credentials_file)
-TEXT_SETTER(ca_file, ca_file)
 TEXT_SETTER(proxy, proxy)
 TEXT_SETTER(sse_kms_key_id, sse_kms_key_id)
+
+/* Absolute, for the daemon leaves the directory it was started in and reads them again later. */
+static int set_path(char **field, const char *value)
+{
+	char directory[PATH_MAX], path[2 * PATH_MAX];
+
+	if (value[0] == '/' || value[0] == '\0')
+		return open_options_set_text(field, value);
+	if (getcwd(directory, sizeof(directory)) == NULL || strlen(value) >= PATH_MAX)
+		return -EINVAL;
+	snprintf(path, sizeof(path), "%s/%s", directory, value);
+	return open_options_set_text(field, path);
+}
+
+static int set_credentials_file(void *target, const char *value)
+{
+	return set_path(&((struct s3_options *)target)->credentials_file, value);
+}
+
+static int set_ca_file(void *target, const char *value)
+{
+	return set_path(&((struct s3_options *)target)->ca_file, value);
+}
 
 /* Names like STANDARD_IA. */
 static int set_class(char **field, const char *value)
@@ -123,6 +147,35 @@ static bool is_archive(const char *storage_class)
 						strcmp(storage_class, "DEEP_ARCHIVE") == 0);
 }
 
+static bool has_proxy_scheme(const char *proxy)
+{
+	static const char *const schemes[] = {
+		"http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		size_t size = strlen(schemes[i]);
+
+		if (strncmp(proxy, schemes[i], size) == 0 && proxy[size] != '\0')
+			return true;
+	}
+	return false;
+}
+
+/* The messages do not have the value: there may be a password in it. */
+static int check_proxy(const char *proxy, char **ret_message)
+{
+	if (proxy != NULL && strchr(proxy, '@') != NULL)
+		return message_set(ret_message, -EINVAL,
+			"option proxy: a name and password cannot be given, since everybody can "
+			"see options in the list of processes: let the proxy pass this machine "
+			"without");
+	if (proxy != NULL && !has_proxy_scheme(proxy))
+		return message_set(ret_message, -EINVAL,
+			"option proxy: write proxy=http://HOST:PORT, https://, socks4://, "
+			"socks4a://, socks5:// or socks5h://");
+	return 0;
+}
+
 static int check(const struct s3_options *o, char **ret_message)
 {
 	const char *archive = is_archive(o->storage_class) ? o->storage_class : NULL;
@@ -142,7 +195,7 @@ static int check(const struct s3_options *o, char **ret_message)
 	if (o->sse_kms_key_id != NULL && (o->sse == NULL || strcmp(o->sse, "aws:kms") != 0))
 		return message_set(
 			ret_message, -EINVAL, "option sse_kms_key_id needs option sse=aws:kms");
-	return 0;
+	return check_proxy(o->proxy, ret_message);
 }
 
 int s3_options_take(const char *const *options, struct s3_options *ret, char **ret_message)

@@ -152,7 +152,8 @@ static int update_key(struct s3_backend *s3, const char *time)
 	int error;
 
 	s3_keeper_read(s3->keeper, &loop->generation, &loop->credentials);
-	if (loop->key_generation == loop->generation && memcmp(loop->key_date, time, 8) == 0)
+	if (loop->key_generation == loop->generation && memcmp(loop->key_date, time, 8) == 0 &&
+		strcmp(loop->key_region, s3->location.region) == 0)
 		return 0;
 	error = s3_sign_key(
 		loop->credentials.secret_key, time, s3->location.region, "s3", loop->key);
@@ -160,6 +161,7 @@ static int update_key(struct s3_backend *s3, const char *time)
 		return error;
 	loop->key_generation = loop->generation;
 	memcpy(loop->key_date, time, 8);
+	memcpy(loop->key_region, s3->location.region, sizeof(loop->key_region));
 	return 0;
 }
 
@@ -216,6 +218,7 @@ int s3_request_prepare(struct s3_request *r)
 	s3_answer_reset(&r->answer);
 	r->part = 0;
 	r->part_offset = 0;
+	r->head_bytes = 0;
 	r->sink_error = 0;
 	r->n_sent = 0;
 	r->md5 = r->wants_md5 ? s3_digest_stream_new() : NULL;
@@ -243,6 +246,10 @@ void s3_request_judge(struct s3_request *r, CURLcode code)
 		return;
 	}
 	s3_answer_judge(a, strcmp(r->method, "HEAD") != 0);
+	/* A store says in a document what it does not have; something between us and it does not.
+	 */
+	if (a->status == 404 && a->document.code[0] == '\0' && strcmp(r->method, "GET") == 0)
+		a->error = -EPROTO;
 	if (a->error == 0 && r->md5 != NULL)
 		a->error = s3_digest_stream_end(r->md5, a->md5);
 }

@@ -25,6 +25,7 @@
 #define S3_REQUEST_QUERY_MAX_BYTES 8192
 #define S3_REQUEST_VALUES_MAX_BYTES 2048
 #define S3_REQUEST_MAX_ERROR_BYTES 16384
+#define S3_REQUEST_MAX_HEAD_BYTES 32768 /* of an answer, with its trailers, which libcurl keeps */
 #define S3_REQUEST_HASH_BYTES (2 * S3_DIGEST_SHA256_BYTES + 1)
 #define S3_REQUEST_CONNECT_TIMEOUT_MS 10000
 /* An answer that stands still this long has failed. */
@@ -82,6 +83,7 @@ struct s3_request {
 	char *signing; /* Authorization and x-amz-date while it is prepared */
 	int part;
 	size_t part_offset;
+	size_t head_bytes;
 	int sink_error; /* why the answer was refused while it came in */
 	unsigned int n_sent;
 	uint64_t generation;      /* of the credentials it was signed with */
