@@ -71,8 +71,9 @@ static int load_local(struct node *node, uint64_t ino, struct local_body *ret)
 	return r;
 }
 
-static void wake_if_too_much(struct body_evictor *e)
+void body_evictor_add(struct body_evictor *e, int64_t bytes)
 {
+	atomic_fetch_add(&e->local_bytes, (uint64_t)bytes);
 	if (atomic_load(&e->local_bytes) <= e->limit_bytes)
 		return;
 	lock_acquire(&e->lock);
@@ -80,11 +81,10 @@ static void wake_if_too_much(struct body_evictor *e)
 	lock_release(&e->lock);
 }
 
-/* Replaces `old` by `new` in the store and in the sum. A `new` without bytes is none. */
+/* Replaces `old` by `new` in the store, and on commit in the sum. A `new` without bytes is none. */
 static void put_local(struct transaction *t, uint64_t ino, const struct local_body *old,
 	const struct local_body *new)
 {
-	struct body_evictor *e = t->node->evictor;
 	uint8_t data[RECORD_SMALL_BYTES];
 	struct key place = key_node_ino(KEY_NODE_LOCAL, ino);
 	struct key before = key_node_lru(old->used_ms, ino);
@@ -98,8 +98,7 @@ static void put_local(struct transaction *t, uint64_t ino, const struct local_bo
 	} else if (old->size_bytes > 0) {
 		transaction_delete(t, STORE_META, &place);
 	}
-	atomic_fetch_add(&e->local_bytes, new->size_bytes - old->size_bytes);
-	wake_if_too_much(e);
+	t->local_bytes += (int64_t)(new->size_bytes - old->size_bytes);
 }
 
 static int replace_local(struct transaction *t, uint64_t ino, uint64_t bytes, bool add)
@@ -281,6 +280,7 @@ static int add_up(struct body_evictor *e)
 
 	if (it == NULL)
 		return -ENOMEM;
+	atomic_store(&e->local_bytes, 0); /* what recovery has removed was never added */
 	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it)) {
 		size_t value_bytes;
 		const uint8_t *value = store_iterator_value(it, &value_bytes);

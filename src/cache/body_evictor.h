@@ -20,13 +20,16 @@ struct body_evictor *body_evictor_new(struct node *node, uint64_t limit_bytes);
 /* Adds up what is local and starts the thread. */
 int body_evictor_start(struct body_evictor *e);
 
-/* In the caller's transaction, with the inode's lock: this much of the body is local, and it was
- * used now; or so much has been added. */
+/* In the caller's transaction, with the inode's lock, once for each inode: this much of the body is
+ * local, and it was used now; or so much has been added. */
 int body_evictor_note(struct transaction *t, uint64_t ino, uint64_t local_bytes);
 int body_evictor_note_fetched(struct transaction *t, uint64_t ino, uint64_t added_bytes);
 
 /* The inode goes: so does its place. */
 int body_evictor_forget(struct transaction *t, uint64_t ino);
+
+/* A transaction with such changes has been committed: `bytes` is their sum. Does not block. */
+void body_evictor_add(struct body_evictor *e, int64_t bytes);
 
 /* The body was read. Cheap; needs no lock. */
 void body_evictor_touch(struct body_evictor *e, uint64_t ino);
