@@ -102,7 +102,7 @@ static int load_batch(
 	store_iterator_free(it);
 	if (r == 0 && n > 0) {
 		scan->next = key_node_uuid(scan->type, &ret[n - 1].object);
-		scan->next.bytes[scan->next.size_bytes++] = 0; /* the key behind */
+		scan->next = key_behind(&scan->next);
 	}
 	*ret_n = n;
 	return r;
