@@ -2,10 +2,13 @@
 #include "cache/body_evictor.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cache/body_map.h"
 #include "cache/body_use.h"
+#include "cache/damaged_record.h"
 #include "cache/file_blocks.h"
 #include "cache/node_private.h"
 #include "util/clock.h"
@@ -32,8 +35,10 @@ struct body_evictor {
 	bool started;
 	struct lock lock;
 	struct lock_condition wake;
-	bool has_use;  /* somebody was read; protected by lock */
-	bool stopping; /* protected by lock */
+	bool has_use;             /* somebody was read; protected by lock */
+	bool stopping;            /* protected by lock */
+	atomic_bool said_damaged; /* of a body that cannot be evicted */
+	atomic_bool said_damaged_place;
 };
 
 struct body_evictor *body_evictor_new(struct node *node, uint64_t limit_bytes)
@@ -71,8 +76,9 @@ static int load_local(struct node *node, uint64_t ino, struct local_body *ret)
 	return r;
 }
 
-static void wake_if_too_much(struct body_evictor *e)
+void body_evictor_add(struct body_evictor *e, int64_t bytes)
 {
+	atomic_fetch_add(&e->local_bytes, (uint64_t)bytes);
 	if (atomic_load(&e->local_bytes) <= e->limit_bytes)
 		return;
 	lock_acquire(&e->lock);
@@ -80,11 +86,10 @@ static void wake_if_too_much(struct body_evictor *e)
 	lock_release(&e->lock);
 }
 
-/* Replaces `old` by `new` in the store and in the sum. A `new` without bytes is none. */
+/* Replaces `old` by `new` in the store, and on commit in the sum. A `new` without bytes is none. */
 static void put_local(struct transaction *t, uint64_t ino, const struct local_body *old,
 	const struct local_body *new)
 {
-	struct body_evictor *e = t->node->evictor;
 	uint8_t data[RECORD_SMALL_BYTES];
 	struct key place = key_node_ino(KEY_NODE_LOCAL, ino);
 	struct key before = key_node_lru(old->used_ms, ino);
@@ -98,8 +103,7 @@ static void put_local(struct transaction *t, uint64_t ino, const struct local_bo
 	} else if (old->size_bytes > 0) {
 		transaction_delete(t, STORE_META, &place);
 	}
-	atomic_fetch_add(&e->local_bytes, new->size_bytes - old->size_bytes);
-	wake_if_too_much(e);
+	t->local_bytes += (int64_t)(new->size_bytes - old->size_bytes);
 }
 
 static int replace_local(struct transaction *t, uint64_t ino, uint64_t bytes, bool add)
@@ -192,108 +196,179 @@ static void drop_extent(struct transaction *t, const struct inode *inode, const 
 	}
 }
 
-static int drop_locked(struct node *node, uint64_t ino)
+static int drop_body(struct transaction *t, uint64_t ino)
 {
 	struct extent_list list = {0};
-	struct transaction t;
 	struct inode inode;
 	struct upload u = {0};
 	bool exists;
-	int r = node_load_inode(node, ino, &inode);
+	int r = node_load_inode(t->node, ino, &inode);
 
 	if (r == 0)
-		r = body_map_load_upload(node, ino, &u, &exists);
+		r = body_map_load_upload(t->node, ino, &u, &exists);
 	if (r == 0)
-		r = body_map_load_extents(node, ino, 0, BODY_MAP_TO_THE_END, &list);
+		r = body_map_load_extents(t->node, ino, 0, BODY_MAP_TO_THE_END, &list);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	r = transaction_begin(node, &t);
-	if (r < 0) {
-		extent_list_done(&list);
-		return r;
-	}
 	for (size_t i = 0; i < list.n; i++)
-		drop_extent(&t, &inode, &u, &list.extents[i]);
+		drop_extent(t, &inode, &u, &list.extents[i]);
 	extent_list_done(&list);
-	r = body_evictor_forget(&t, ino);
+	return body_evictor_forget(t, ino);
+}
+
+/* What has this place among the least recently used; a place that is not the body's own goes alone.
+ */
+static int drop_locked(struct node *node, uint64_t used_ms, uint64_t ino)
+{
+	struct key place = key_node_lru(used_ms, ino);
+	struct local_body local;
+	struct transaction t;
+	int r = load_local(node, ino, &local);
+
+	if (r == 0)
+		r = transaction_begin(node, &t);
+	if (r < 0)
+		return r;
+	transaction_delete(&t, STORE_META, &place);
+	if (local.size_bytes > 0 && local.used_ms == used_ms)
+		r = drop_body(&t, ino);
 	if (r == 0)
 		return transaction_commit(&t);
 	transaction_abort(&t);
 	return r;
 }
 
-/* The least recently used body, and when that was; -ENOENT when nothing is local. */
-static int find_oldest(struct node *node, uint64_t *ret_used_ms, uint64_t *ret_ino)
+static bool decode_place(const struct store_iterator *it, uint64_t *ret_used_ms, uint64_t *ret_ino)
 {
-	struct key from = key_node(KEY_NODE_LRU), to = key_node_end(KEY_NODE_LRU);
-	struct store_iterator *it = store_iterator_new(node->store, STORE_META, &from, &to);
+	size_t key_bytes, tail_bytes = 0;
+	const uint8_t *key = store_iterator_key(it, &key_bytes);
+	const uint8_t *tail = key_node_tail(key, key_bytes, &tail_bytes);
+	struct decoder d = decoder_over(tail, tail_bytes);
+
+	*ret_used_ms = decode_u64(&d);
+	*ret_ino = decode_u64(&d);
+	return decoder_ok(&d) && decoder_left_bytes(&d) == 0;
+}
+
+/* The least recently used body from there on, and when that was; -ENOENT when there is none. */
+static int find_oldest(
+	struct body_evictor *e, const struct key *from, uint64_t *ret_used_ms, uint64_t *ret_ino)
+{
+	struct key to = key_node_end(KEY_NODE_LRU);
+	struct store_iterator *it = store_iterator_new(e->node->store, STORE_META, from, &to);
 	int r = -ENOENT;
 
 	if (it == NULL)
 		return -ENOMEM;
-	if (store_iterator_valid(it)) {
-		size_t key_bytes, tail_bytes = 0;
-		const uint8_t *key = store_iterator_key(it, &key_bytes);
-		const uint8_t *tail = key_node_tail(key, key_bytes, &tail_bytes);
-		struct decoder d = decoder_over(tail, tail_bytes);
-
-		*ret_used_ms = decode_u64(&d);
-		*ret_ino = decode_u64(&d);
-		r = decoder_ok(&d) ? 0 : -EBADMSG;
+	for (; r == -ENOENT && store_iterator_valid(it); store_iterator_next(it)) {
+		if (decode_place(it, ret_used_ms, ret_ino))
+			r = 0;
+		else if (!atomic_exchange(&e->said_damaged_place, true))
+			damaged_record_say(
+				it, "the last use of a body: ignored, as others like it");
 	}
+	if (r == -ENOENT && store_iterator_error(it) < 0)
+		r = store_iterator_error(it);
 	store_iterator_free(it);
 	return r;
+}
+
+/* Evicts the oldest from there on. One that is damaged stays, and *from moves behind it. */
+static int drop_oldest(struct body_evictor *e, struct key *from)
+{
+	uint64_t ino = 0, used_ms = 0;
+	struct inode_lock_set locks;
+	struct key place;
+	int r = find_oldest(e, from, &used_ms, &ino);
+
+	if (r < 0)
+		return r;
+	inode_locks_write(e->node->locks, &ino, 1, &locks);
+	r = drop_locked(e->node, used_ms, ino);
+	inode_locks_release(&locks);
+	if (r == 0)
+		atomic_fetch_add(&e->evicted, 1);
+	if (r != -EBADMSG)
+		return r;
+	if (!atomic_exchange(&e->said_damaged, true))
+		log_error("inode %" PRIu64 " has a damaged record and cannot be evicted: it and "
+			  "others like it are passed over",
+			ino);
+	place = key_node_lru(used_ms, ino);
+	*from = key_behind(&place);
+	return 0;
 }
 
 int body_evictor_shrink(struct body_evictor *e, uint64_t keep_bytes, uint64_t *ret_evicted_bytes)
 {
 	uint64_t before = atomic_load(&e->local_bytes), now;
-	uint64_t ino = 0, last = 0, used_ms = 0, last_used_ms = 0;
-	struct inode_lock_set locks;
+	struct key from = key_node(KEY_NODE_LRU);
 	int r = 0;
 
 	note_use(e);
-	while (r == 0 && (now = atomic_load(&e->local_bytes)) > keep_bytes) {
-		r = find_oldest(e->node, &used_ms, &ino);
-		if (r == 0 && ino == last && used_ms == last_used_ms)
-			r = -EIO; /* it cannot be dropped: no use in trying for ever */
-		if (r < 0)
-			break;
-		last = ino;
-		last_used_ms = used_ms;
-		inode_locks_write(e->node->locks, &ino, 1, &locks);
-		r = drop_locked(e->node, ino);
-		inode_locks_release(&locks);
-		atomic_fetch_add(&e->evicted, 1);
-	}
+	while (r == 0 && atomic_load(&e->local_bytes) > keep_bytes)
+		r = drop_oldest(e, &from);
 	now = atomic_load(&e->local_bytes);
 	*ret_evicted_bytes = before > now ? before - now : 0;
 	return r == -ENOENT ? 0 : r;
 }
 
-/* ---- the thread */
-static int add_up(struct body_evictor *e)
+/* ---- the start */
+
+/* The record is made anew: all of the body may be local. */
+static int repair_local(struct body_evictor *e, uint64_t ino)
+{
+	struct local_body none = {0}, local = {.used_ms = (uint64_t)clock_realtime_ms()};
+	struct transaction t;
+	struct inode inode;
+	int r = node_load_inode(e->node, ino, &inode);
+
+	if (r == 0)
+		r = transaction_begin(e->node, &t);
+	if (r < 0)
+		return r;
+	local.size_bytes = inode.size_bytes > 0 ? inode.size_bytes : 1;
+	put_local(&t, ino, &none, &local);
+	return transaction_commit(&t);
+}
+
+static int add_at(struct body_evictor *e, const struct store_iterator *it)
+{
+	size_t key_bytes, value_bytes;
+	const uint8_t *key = store_iterator_key(it, &key_bytes);
+	const uint8_t *value = store_iterator_value(it, &value_bytes);
+	struct local_body local;
+	uint64_t ino;
+	int r;
+
+	if (!key_node_tail_ino(key, key_bytes, &ino)) {
+		damaged_record_say(it, "what is local of some inode: ignored");
+		return 0;
+	}
+	if (record_decode_local(value, value_bytes, &local) == 0) {
+		atomic_fetch_add(&e->local_bytes, local.size_bytes);
+		return 0;
+	}
+	damaged_record_say(it, "what is local of an inode: it counts as all of it");
+	r = repair_local(e, ino);
+	return r == -ENOENT || r == -EBADMSG ? 0 : r;
+}
+
+int body_evictor_recover(struct body_evictor *e)
 {
 	struct key from = key_node(KEY_NODE_LOCAL), to = key_node_end(KEY_NODE_LOCAL);
 	struct store_iterator *it = store_iterator_new(e->node->store, STORE_META, &from, &to);
-	struct local_body local;
-	int r = 0;
+	int r = it == NULL ? -ENOMEM : 0;
 
-	if (it == NULL)
-		return -ENOMEM;
-	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it)) {
-		size_t value_bytes;
-		const uint8_t *value = store_iterator_value(it, &value_bytes);
-
-		r = record_decode_local(value, value_bytes, &local);
-		if (r == 0)
-			atomic_fetch_add(&e->local_bytes, local.size_bytes);
-	}
+	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it))
+		r = add_at(e, it);
 	if (r == 0)
 		r = store_iterator_error(it);
 	store_iterator_free(it);
 	return r;
 }
+
+/* ---- the thread */
 
 /* Until there is something to do: too much is local, or reads have been collected. */
 static void wait_for_work_locked(struct body_evictor *e) REQUIRES(e->lock)
@@ -338,10 +413,8 @@ static void *run(void *arg)
 
 int body_evictor_start(struct body_evictor *e)
 {
-	int r = add_up(e);
+	int r = -pthread_create(&e->thread, NULL, run, e);
 
-	if (r == 0)
-		r = -pthread_create(&e->thread, NULL, run, e);
 	e->started = r == 0;
 	if (e->started)
 		pthread_setname_np(e->thread, "mfs-evict");

@@ -4,7 +4,8 @@
  * Bodies are ordered by their last use, kept in the store (so that a start needs no scan of
  * content and memory does not grow with the number of files), exact to about a minute; reads are
  * written down by the evictor's thread, some time later (body_use.h). Only
- * what the backend has is dropped; a body that is partly dirty loses its clean part.
+ * what the backend has is dropped; a body that is partly dirty loses its clean part; one with
+ * damaged records is passed over.
  */
 #ifndef MAILFS_CACHE_BODY_EVICTOR_H
 #define MAILFS_CACHE_BODY_EVICTOR_H
@@ -17,16 +18,20 @@ struct body_evictor;
 
 struct body_evictor *body_evictor_new(struct node *node, uint64_t limit_bytes);
 
-/* Adds up what is local and starts the thread. */
+/* Adds up what is local. Before anything else happens to the node. */
+int body_evictor_recover(struct body_evictor *e);
 int body_evictor_start(struct body_evictor *e);
 
-/* In the caller's transaction, with the inode's lock: this much of the body is local, and it was
- * used now; or so much has been added. */
+/* In the caller's transaction, with the inode's lock, once for each inode: this much of the body is
+ * local, and it was used now; or so much has been added. */
 int body_evictor_note(struct transaction *t, uint64_t ino, uint64_t local_bytes);
 int body_evictor_note_fetched(struct transaction *t, uint64_t ino, uint64_t added_bytes);
 
 /* The inode goes: so does its place. */
 int body_evictor_forget(struct transaction *t, uint64_t ino);
+
+/* A transaction with such changes has been committed: `bytes` is their sum. Does not block. */
+void body_evictor_add(struct body_evictor *e, int64_t bytes);
 
 /* The body was read. Cheap; needs no lock. */
 void body_evictor_touch(struct body_evictor *e, uint64_t ino);

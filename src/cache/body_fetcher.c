@@ -36,6 +36,7 @@ struct body_fetcher {
 	struct list_node running;        /* of struct fetch; protected by lock */
 	unsigned int n_unfinished;       /* these, and those that answer; protected by lock */
 	uint64_t objects, objects_bytes; /* protected by lock */
+	atomic_bool cannot_store;        /* and the log says so */
 };
 
 struct body_fetcher *body_fetcher_new(struct node *node)
@@ -126,41 +127,88 @@ static int fill(
 	return r == -ENOENT ? 0 : r; /* deleted meanwhile: whoever asks again will see */
 }
 
-static int receive(struct fetch *fetch, const struct backend_result *result)
+/* An object that came. */
+struct content {
+	void *data;
+	size_t size_bytes;
+};
+
+static void log_failure(const struct fetch *fetch, int error)
+{
+	char id[UUID_TEXT_BYTES];
+
+	uuid_format(&fetch->object, id);
+	log_error("body object %s of inode %" PRIu64 " cannot be read: %s", id, fetch->ino,
+		error == -ENOENT    ? "it is missing on the backend"
+		: error == -EBADMSG ? "it is damaged (checksum)"
+				    : strerror(-error));
+}
+
+/* Stores it. What cannot be stored though nothing is wrong with it stays in *content. */
+static int take_in(
+	struct fetch *fetch, const struct backend_result *result, struct content *content)
 {
 	struct body_fetcher *f = fetch->fetcher;
-	char id[UUID_TEXT_BYTES];
-	void *content = NULL;
-	size_t size_bytes = 0;
+	int r = fill(f->node, fetch, content->data, content->size_bytes);
+
+	if (r == -EBADMSG)
+		return r;
+	if (r < 0 && !atomic_exchange(&f->cannot_store, true))
+		log_warning("a body from the backend cannot be kept locally (%s): it is given to "
+			    "its readers only",
+			strerror(-r));
+	if (r == 0) {
+		atomic_store(&f->cannot_store, false);
+		free(content->data);
+		content->data = NULL;
+	}
+	lock_acquire(&f->lock);
+	f->objects++;
+	f->objects_bytes += result->data_size_bytes;
+	lock_release(&f->lock);
+	return r;
+}
+
+static int receive(
+	struct fetch *fetch, const struct backend_result *result, struct content *ret_content)
+{
+	struct content content = {0};
 	int r = result->error;
 
 	if (r == 0)
 		r = body_object_decode(result->data, result->data_size_bytes, &fetch->object,
-			&content, &size_bytes);
-	if (r == 0)
-		r = fill(f->node, fetch, content, size_bytes);
-	free(content);
+			&content.data, &content.size_bytes);
 	if (r == 0) {
-		lock_acquire(&f->lock);
-		f->objects++;
-		f->objects_bytes += result->data_size_bytes;
-		lock_release(&f->lock);
-		return 0;
+		r = take_in(fetch, result, &content);
+		if (r != -EBADMSG) {
+			*ret_content = content;
+			return r;
+		}
 	}
-	uuid_format(&fetch->object, id);
-	log_error("body object %s of inode %" PRIu64 " cannot be read: %s", id, fetch->ino,
-		r == -ENOENT    ? "it is missing on the backend"
-		: r == -EBADMSG ? "it is damaged (checksum)"
-				: strerror(-r));
+	free(content.data);
+	log_failure(fetch, r);
 	return r == -ENOENT || r == -EBADMSG ? -EIO : r;
+}
+
+static void answer(struct list_node *waiters, int error, const struct content *content)
+{
+	struct list_node *node;
+
+	while ((node = list_take_first(waiters)) != NULL) {
+		struct waiter *w = LIST_ENTRY(node, struct waiter, node);
+
+		w->done(w->arg, error, content->data, content->size_bytes);
+		free(w);
+	}
 }
 
 static void fetch_done(struct backend_result *result, void *arg)
 {
 	struct fetch *fetch = arg;
 	struct body_fetcher *f = fetch->fetcher;
-	int r = receive(fetch, result);
-	struct list_node waiters, *node;
+	struct content content = {0};
+	int r = receive(fetch, result, &content);
+	struct list_node waiters;
 
 	atomic_store(&f->node->backend_errors[NODE_BACKEND_GET], result->error);
 	list_init(&waiters);
@@ -168,12 +216,8 @@ static void fetch_done(struct backend_result *result, void *arg)
 	list_remove(&fetch->node);
 	list_splice(&waiters, &fetch->waiters);
 	lock_release(&f->lock);
-	while ((node = list_take_first(&waiters)) != NULL) {
-		struct waiter *w = LIST_ENTRY(node, struct waiter, node);
-
-		w->done(w->arg, r);
-		free(w);
-	}
+	answer(&waiters, r, &content);
+	free(content.data);
 	free(fetch);
 	lock_acquire(&f->lock);
 	f->n_unfinished--;
@@ -211,7 +255,7 @@ void body_fetcher_fetch(struct body_fetcher *f, uint64_t ino, const struct exten
 	if (w == NULL || fresh == NULL) {
 		free(w);
 		free(fresh);
-		done(arg, -ENOMEM);
+		done(arg, -ENOMEM, NULL, 0);
 		return;
 	}
 	*w = (struct waiter){.done = done, .arg = arg};

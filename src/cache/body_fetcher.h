@@ -2,20 +2,24 @@
  * body_fetcher.h: brings objects back from the backend into the local cache.
  *
  * An object that several readers wait for is fetched once. What arrives is verified by its
- * checksums before anything of it is stored or seen. Blocks that were written locally meanwhile
+ * checksums before anything of it is stored or seen. When it cannot be stored, since the disk is
+ * full, those who wait get it all the same. Blocks that were written locally meanwhile
  * stay as they are.
  */
 #ifndef MAILFS_CACHE_BODY_FETCHER_H
 #define MAILFS_CACHE_BODY_FETCHER_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "cache/node.h"
 #include "cache/record.h"
 
 struct body_fetcher;
 
-/* 0, or -EIO (also for a missing or damaged object; the log says which), -ETIMEDOUT, … */
-typedef void body_fetched_fn(void *arg, int error);
+/* 0: it is local now; or -EIO (also for a missing or damaged object; the log says which),
+ * -ETIMEDOUT, … When the object came and was verified but could not be stored (-ENOSPC), `content`
+ * is what it holds, until this returns; else it is NULL. */
+typedef void body_fetched_fn(void *arg, int error, const void *content, size_t content_bytes);
 
 struct body_fetcher_figures {
 	uint64_t objects, objects_bytes;

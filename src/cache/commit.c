@@ -8,6 +8,9 @@
 #include "util/lock.h"
 #include "util/log.h"
 
+/* After so many rounds a leader lets the next one who comes take over. */
+#define LEAD_ROUNDS 16
+
 struct waiter {
 	struct list_node node;
 	uint64_t lsn;
@@ -22,7 +25,9 @@ struct commit {
 	struct lock sync_lock;       /* held while the store syncs; before lock */
 	struct lock lock;
 	struct list_node waiters; /* protected by lock */
-	bool syncing;             /* somebody leads; protected by lock */
+	uint64_t leader;          /* number of who leads, or 0; protected by lock */
+	uint64_t last_leader;     /* the newest number given out; protected by lock */
+	unsigned int rounds;      /* that the leader has made; protected by lock */
 	int error;                /* sticks; protected by lock */
 	_Atomic uint64_t syncs, waits, covered;
 };
@@ -106,27 +111,47 @@ static void answer(struct list_node *waiters, int error)
 	}
 }
 
-/* Serves the waiters until none is left. */
-static void lead(struct commit *c)
+/* Takes what waits by now; false when there is nothing more for this leader to do. */
+static bool take_batch(struct commit *c, uint64_t leader, struct list_node *batch)
 {
-	struct list_node batch;
-	int error;
+	bool mine;
 
-	list_init(&batch);
 	lock_acquire(&c->lock);
-	while (!list_is_empty(&c->waiters)) {
-		list_splice(&batch, &c->waiters);
-		lock_release(&c->lock);
-		error = sync_store(c);
-		answer(&batch, error);
-		lock_acquire(&c->lock);
+	mine = c->leader == leader;
+	if (mine && list_is_empty(&c->waiters)) {
+		c->leader = 0;
+		mine = false;
 	}
-	c->syncing = false;
+	if (mine) {
+		c->rounds++;
+		list_splice(batch, &c->waiters);
+	}
 	lock_release(&c->lock);
+	return mine;
 }
 
-/* 0 when durable already, the error that sticks, or -EINPROGRESS. */
-static int enqueue(struct commit *c, struct waiter *w, bool *ret_leads)
+/* One round: all who have come until the sync begins. A sync of another thread that it has to wait
+ * for only makes these more. */
+static bool lead_round(struct commit *c, uint64_t leader)
+{
+	struct list_node batch;
+	int error = 0;
+	bool goes_on;
+
+	list_init(&batch);
+	lock_acquire(&c->sync_lock);
+	goes_on = take_batch(c, leader, &batch);
+	if (goes_on)
+		error = sync_locked(c);
+	lock_release(&c->sync_lock);
+	answer(&batch, error);
+	return goes_on;
+}
+
+/* Queues the waiter: 0 when durable already, the error that sticks, or -EINPROGRESS. *ret_leader is
+ * not 0 when the caller has to lead: nobody did, or the one who does has done enough. That one is
+ * on its way to the end of a round, so there is always somebody who serves the waiters. */
+static int enqueue(struct commit *c, struct waiter *w, uint64_t *ret_leader)
 {
 	int r = -EINPROGRESS;
 
@@ -137,8 +162,10 @@ static int enqueue(struct commit *c, struct waiter *w, bool *ret_leads)
 		r = 0;
 	} else {
 		list_append(&c->waiters, &w->node);
-		*ret_leads = !c->syncing;
-		c->syncing = true;
+		if (c->leader == 0 || c->rounds >= LEAD_ROUNDS) {
+			*ret_leader = c->leader = ++c->last_leader;
+			c->rounds = 0;
+		}
 	}
 	lock_release(&c->lock);
 	return r;
@@ -147,7 +174,7 @@ static int enqueue(struct commit *c, struct waiter *w, bool *ret_leads)
 void commit_wait(struct commit *c, uint64_t lsn, commit_done_fn *done, void *arg)
 {
 	struct waiter *w = malloc(sizeof(*w));
-	bool leads = false;
+	uint64_t leader = 0;
 	int r;
 
 	atomic_fetch_add(&c->waits, 1);
@@ -156,7 +183,7 @@ void commit_wait(struct commit *c, uint64_t lsn, commit_done_fn *done, void *arg
 		return;
 	}
 	*w = (struct waiter){.lsn = lsn, .done = done, .arg = arg};
-	r = enqueue(c, w, &leads);
+	r = enqueue(c, w, &leader);
 	if (r != -EINPROGRESS) {
 		if (r == 0)
 			atomic_fetch_add(&c->covered, 1);
@@ -164,8 +191,8 @@ void commit_wait(struct commit *c, uint64_t lsn, commit_done_fn *done, void *arg
 		done(arg, r);
 		return;
 	}
-	if (leads)
-		lead(c);
+	while (leader != 0 && lead_round(c, leader))
+		;
 }
 
 /* On its own, beside the group: a background thread that led would serve the waiters that keep

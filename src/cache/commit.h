@@ -3,7 +3,8 @@
  *
  * Every change gets a log sequence number (LSN) when the store has accepted it. A waiter asks for
  * an LSN; the first one that finds nobody syncing does it itself, on its own thread (no hand-over),
- * for all that wait by then, and goes on while others have come. See doc/durability.md.
+ * for all that wait by then, and goes on while others have come. One that has led for a while is
+ * relieved by the next one who comes. See doc/durability.md.
  *
  * After a failed sync nothing is known about what is on disk: the error sticks, every later wait
  * gets it, until mailfs is started anew and recovers from the log.
@@ -38,7 +39,8 @@ uint64_t commit_note_change(struct commit *c);
 /* Of the newest change so far. */
 uint64_t commit_last_lsn(const struct commit *c);
 
-/* Calls `done` once everything up to `lsn` is durable; before returning if it is. */
+/* Calls `done` once everything up to `lsn` is durable; before returning if it is. Blocks for a
+ * bounded number of syncs, or not at all. */
 void commit_wait(struct commit *c, uint64_t lsn, commit_done_fn *done, void *arg);
 
 /* The same for everything noted so far, blocking. */

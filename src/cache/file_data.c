@@ -9,48 +9,72 @@
 #include "cache/node_private.h"
 
 /* ---- reading */
-
-/* The parts of a hole among local blocks that extents cover are missing. */
-static int check_hole(struct node *node, const struct inode *inode, uint64_t from, uint64_t end,
-	struct extent *ret_missing)
-{
-	int r;
-
-	if (!(inode->flags & INODE_BODY) || from >= end)
-		return 0;
-	r = body_map_find_extent(node, inode->ino, from, end, ret_missing);
-	return r == 0 ? -EINPROGRESS : r == -ENOENT ? 0 : r;
-}
-
-struct span {
-	uint64_t offset; /* in the file */
-	uint8_t *data;
-	size_t size_bytes;
+struct byte_range {
+	uint64_t from, end; /* in the file */
 };
 
-/* Copies what of the block (its value may be short) lies within the span. */
-static void copy_block(
-	const struct span *span, uint64_t block_start, const uint8_t *value, size_t value_bytes)
+static struct byte_range overlap(struct byte_range r, uint64_t from, uint64_t end)
 {
-	uint64_t from = block_start > span->offset ? block_start : span->offset;
-	uint64_t span_end = span->offset + span->size_bytes;
-	uint64_t end = block_start + value_bytes < span_end ? block_start + value_bytes : span_end;
+	return (struct byte_range){r.from > from ? r.from : from, r.end < end ? r.end : end};
+}
 
-	if (from < end)
-		memcpy(span->data + (from - span->offset), value + (from - block_start),
-			(size_t)(end - from));
+static uint64_t span_end(const struct file_data_span *span)
+{
+	return span->offset_bytes + span->size_bytes;
+}
+
+/* Of a hole among local blocks, the parts that extents cover are missing, unless the span brings
+ * them along. */
+static int fill_hole(struct node *node, const struct inode *inode, struct byte_range hole,
+	const struct file_data_span *span, struct extent *ret_missing)
+{
+	struct byte_range wanted = overlap(hole, span->offset_bytes, span_end(span));
+	struct extent_list list;
+	int r;
+
+	if (!(inode->flags & INODE_BODY) || wanted.from >= wanted.end)
+		return 0;
+	r = body_map_load_extents(node, inode->ino, wanted.from, wanted.end, &list);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < list.n && r == 0; i++) {
+		const struct extent *x = &list.extents[i];
+		struct byte_range part =
+			overlap(wanted, x->offset_bytes, x->offset_bytes + x->size_bytes);
+
+		if (fetched_parts_copy(span->fetched, x, part.from, part.end,
+			    span->data + (part.from - span->offset_bytes)))
+			continue;
+		*ret_missing = *x;
+		r = -EINPROGRESS;
+	}
+	extent_list_done(&list);
+	return r;
+}
+
+/* Copies what of the block (its value may be short) lies within the span. */
+static void copy_block(const struct file_data_span *span, uint64_t block_start,
+	const uint8_t *value, size_t value_bytes)
+{
+	struct byte_range block = {block_start, block_start + value_bytes};
+	struct byte_range part = overlap(block, span->offset_bytes, span_end(span));
+
+	if (part.from < part.end)
+		memcpy(span->data + (part.from - span->offset_bytes),
+			value + (part.from - block_start), (size_t)(part.end - part.from));
 }
 
 static int read_one_block(struct node *node, const struct inode *inode, uint64_t block,
-	const struct span *span, struct extent *ret_missing)
+	const struct file_data_span *span, struct extent *ret_missing)
 {
 	uint64_t bytes = inode_block_bytes(inode);
+	struct byte_range hole = {block * bytes, (block + 1) * bytes};
 	struct key key = key_data(inode->ino, block);
 	struct store_value value;
 	int r = store_get(node->store, STORE_DATA, &key, &value);
 
 	if (r == -ENOENT)
-		return check_hole(node, inode, block * bytes, (block + 1) * bytes, ret_missing);
+		return fill_hole(node, inode, hole, span, ret_missing);
 	if (r < 0)
 		return r;
 	copy_block(span, block * bytes, value.data, value.size_bytes);
@@ -58,12 +82,13 @@ static int read_one_block(struct node *node, const struct inode *inode, uint64_t
 	return 0;
 }
 
-static int read_by_scan(struct node *node, const struct inode *inode, uint64_t first, uint64_t end,
-	const struct span *span, struct extent *ret_missing)
+static int read_by_scan(struct node *node, const struct inode *inode, struct block_range blocks,
+	const struct file_data_span *span, struct extent *ret_missing)
 {
-	uint64_t bytes = inode_block_bytes(inode), next = first;
-	struct key from = key_data(inode->ino, first), to = key_data(inode->ino, end);
+	uint64_t bytes = inode_block_bytes(inode), next = blocks.first;
+	struct key from = key_data(inode->ino, blocks.first), to = key_data(inode->ino, blocks.end);
 	struct store_iterator *it = store_iterator_new(node->store, STORE_DATA, &from, &to);
+	struct byte_range hole;
 	int r = it == NULL ? -ENOMEM : 0;
 
 	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it)) {
@@ -72,14 +97,16 @@ static int read_by_scan(struct node *node, const struct inode *inode, uint64_t f
 		uint64_t block = key_tail_number(key, key_bytes);
 		const uint8_t *value = store_iterator_value(it, &value_bytes);
 
-		r = check_hole(node, inode, next * bytes, block * bytes, ret_missing);
+		hole = (struct byte_range){next * bytes, block * bytes};
+		r = fill_hole(node, inode, hole, span, ret_missing);
 		copy_block(span, block * bytes, value, value_bytes);
 		next = block + 1;
 	}
 	if (r == 0)
 		r = store_iterator_error(it);
+	hole = (struct byte_range){next * bytes, blocks.end * bytes};
 	if (r == 0)
-		r = check_hole(node, inode, next * bytes, end * bytes, ret_missing);
+		r = fill_hole(node, inode, hole, span, ret_missing);
 	store_iterator_free(it);
 	return r;
 }
@@ -87,21 +114,20 @@ static int read_by_scan(struct node *node, const struct inode *inode, uint64_t f
 /* Up to here single look-ups are cheaper than making an iterator. */
 #define SCAN_FROM_BLOCKS 4
 
-int file_data_read(struct node *node, const struct inode *inode, uint64_t offset, void *data,
-	size_t size_bytes, struct extent *ret_missing)
+int file_data_read(struct node *node, const struct inode *inode, const struct file_data_span *span,
+	struct extent *ret_missing)
 {
-	struct span span = {.offset = offset, .data = data, .size_bytes = size_bytes};
-	uint64_t first = offset >> inode->block_shift;
-	uint64_t end = file_blocks_for(inode, offset + size_bytes);
+	struct block_range blocks = {.first = span->offset_bytes >> inode->block_shift,
+		.end = file_blocks_for(inode, span_end(span))};
 	int r = 0;
 
-	memset(data, 0, size_bytes);
-	if (size_bytes == 0)
+	memset(span->data, 0, span->size_bytes);
+	if (span->size_bytes == 0)
 		return 0;
-	if (end - first > SCAN_FROM_BLOCKS)
-		return read_by_scan(node, inode, first, end, &span, ret_missing);
-	for (uint64_t block = first; block < end && r == 0; block++)
-		r = read_one_block(node, inode, block, &span, ret_missing);
+	if (blocks.end - blocks.first > SCAN_FROM_BLOCKS)
+		return read_by_scan(node, inode, blocks, span, ret_missing);
+	for (uint64_t block = blocks.first; block < blocks.end && r == 0; block++)
+		r = read_one_block(node, inode, block, span, ret_missing);
 	return r;
 }
 

@@ -13,13 +13,22 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "cache/fetched_parts.h"
 #include "cache/node.h"
 #include "cache/record.h"
 #include "cache/transaction.h"
 
-/* Fills all of `data` (zeros in holes); [offset, offset + size) lies within the file. */
-int file_data_read(struct node *node, const struct inode *inode, uint64_t offset, void *data,
-	size_t size_bytes, struct extent *ret_missing);
+/* A part of a file, and where its bytes go. */
+struct file_data_span {
+	uint64_t offset_bytes;
+	uint8_t *data;
+	size_t size_bytes;
+	const struct fetched_part *fetched; /* what need not be local; NULL: nothing */
+};
+
+/* Fills all of the span's data (zeros in holes); the span lies within the file. */
+int file_data_read(struct node *node, const struct inode *inode, const struct file_data_span *span,
+	struct extent *ret_missing);
 
 int file_data_write(struct transaction *t, struct inode *inode, uint64_t offset, const void *data,
 	size_t size_bytes, struct extent *ret_missing);

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include "cache/body_evictor.h"
+#include "cache/damaged_record.h"
 #include "cache/file_data.h"
 #include "cache/node_private.h"
-#include "util/codec.h"
 
 void inode_remove_note_orphan(struct transaction *t, uint64_t ino)
 {
@@ -95,12 +95,18 @@ int inode_remove_leftovers(struct node *node)
 	if (it == NULL)
 		return -ENOMEM;
 	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it)) {
-		size_t key_bytes, tail_bytes = 0;
+		size_t key_bytes;
 		const uint8_t *key = store_iterator_key(it, &key_bytes);
-		const uint8_t *tail = key_node_tail(key, key_bytes, &tail_bytes);
-		struct decoder d = decoder_over(tail, tail_bytes);
+		uint64_t ino;
 
-		r = inode_remove(node, decode_u64(&d));
+		if (key_node_tail_ino(key, key_bytes, &ino))
+			r = inode_remove(node, ino);
+		else
+			damaged_record_say(it, "an inode without a name: it stays");
+		if (r == -EBADMSG) {
+			damaged_record_say(it, "something of this inode without a name: it stays");
+			r = 0;
+		}
 	}
 	if (r == 0)
 		r = store_iterator_error(it);

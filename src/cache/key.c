@@ -172,3 +172,26 @@ const uint8_t *key_node_tail(const uint8_t *key, size_t size_bytes, size_t *ret_
 	*ret_tail_bytes = size_bytes - NODE_HEAD_BYTES;
 	return key + NODE_HEAD_BYTES;
 }
+
+bool key_node_tail_ino(const uint8_t *key, size_t size_bytes, uint64_t *ret)
+{
+	size_t tail_bytes = 0;
+	const uint8_t *tail = key_node_tail(key, size_bytes, &tail_bytes);
+	struct decoder d = decoder_over(tail, tail_bytes);
+	uint64_t ino;
+
+	if (tail == NULL || tail_bytes != sizeof(ino))
+		return false;
+	ino = decode_u64(&d);
+	*ret = ino;
+	return decoder_ok(&d);
+}
+
+struct key key_behind(const struct key *key)
+{
+	struct key behind = *key;
+
+	assert(behind.size_bytes < KEY_MAX_BYTES);
+	behind.bytes[behind.size_bytes++] = 0;
+	return behind;
+}

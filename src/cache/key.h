@@ -9,6 +9,7 @@
 #ifndef MAILFS_CACHE_KEY_H
 #define MAILFS_CACHE_KEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "util/uuid.h"
@@ -88,5 +89,11 @@ struct key key_node_lru(uint64_t time_ms, uint64_t ino);
 
 /* What follows the type in a key of the node section. */
 const uint8_t *key_node_tail(const uint8_t *key, size_t size_bytes, size_t *ret_tail_bytes);
+
+/* The inode that all of the tail is; false: the key is damaged. */
+bool key_node_tail_ino(const uint8_t *key, size_t size_bytes, uint64_t *ret);
+
+/* The first key behind this one. */
+struct key key_behind(const struct key *key);
 
 #endif

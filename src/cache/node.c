@@ -62,8 +62,10 @@ static int make_parts(struct node *node, const struct node_options *o, uint64_t 
 /* In this order: what a crash left is cleared before anything new can refer to it. */
 static int recover_and_start(struct node *node)
 {
-	int r = object_reaper_start(node->reaper);
+	int r = body_evictor_recover(node->evictor);
 
+	if (r == 0)
+		r = object_reaper_start(node->reaper);
 	if (r == 0)
 		r = body_uploader_recover(node->uploader);
 	if (r == 0)

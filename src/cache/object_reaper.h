@@ -3,7 +3,9 @@
  *
  * KEY_NODE_GARBAGE records name them. An object is removed only when the change that dropped the
  * last reference is durable, and its record goes when the backend has confirmed: after a crash at
- * any point the removal is simply done again.
+ * any point the removal is simply done again. An object that cannot be removed is tried again
+ * later, with growing pauses, and does not hold up the others; when several fail one after the
+ * other it is the backend, and all wait. A damaged record is passed over, and its object stays.
  */
 #ifndef MAILFS_CACHE_OBJECT_REAPER_H
 #define MAILFS_CACHE_OBJECT_REAPER_H

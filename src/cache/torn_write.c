@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cache/damaged_record.h"
 #include "cache/file_data.h"
 #include "cache/node_private.h"
 #include "util/clock.h"
-#include "util/codec.h"
 #include "util/list.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -269,16 +269,14 @@ static int cut_off(struct node *node, uint64_t ino, uint64_t size_bytes)
 
 static int recover_at(struct node *node, const struct store_iterator *it)
 {
-	size_t key_bytes, value_bytes, tail_bytes = 0;
+	size_t key_bytes, value_bytes;
 	const uint8_t *key = store_iterator_key(it, &key_bytes);
-	const uint8_t *tail = key_node_tail(key, key_bytes, &tail_bytes);
 	const uint8_t *value = store_iterator_value(it, &value_bytes);
-	struct decoder d = decoder_over(tail, tail_bytes);
-	uint64_t ino = decode_u64(&d), size_bytes = 0;
+	uint64_t ino, size_bytes = 0;
 	struct inode_lock_set locks;
 	int r = record_decode_torn_size(value, value_bytes, &size_bytes);
 
-	if (r < 0 || !decoder_ok(&d))
+	if (r < 0 || !key_node_tail_ino(key, key_bytes, &ino))
 		return -EBADMSG;
 	inode_locks_write(node->locks, &ino, 1, &locks);
 	r = cut_off(node, ino, size_bytes);
@@ -292,8 +290,14 @@ int torn_writes_recover(struct node *node)
 	struct store_iterator *it = store_iterator_new(node->store, STORE_META, &from, &to);
 	int r = it == NULL ? -ENOMEM : 0;
 
-	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it))
+	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it)) {
 		r = recover_at(node, it);
+		if (r == -EBADMSG) {
+			damaged_record_say(it, "the note of an append, or its inode: if the append "
+					       "was cut by the crash, its half stays");
+			r = 0;
+		}
+	}
 	if (r == 0)
 		r = store_iterator_error(it);
 	store_iterator_free(it);

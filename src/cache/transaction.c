@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include "cache/body_evictor.h"
 #include "cache/body_uploader.h"
 #include "cache/node_private.h"
 #include "cache/object_reaper.h"
@@ -60,6 +61,8 @@ static void publish(struct transaction *t)
 	}
 	if (t->upload_ino != 0)
 		body_uploader_enqueue(t->node->uploader, t->upload_ino);
+	if (t->local_bytes != 0)
+		body_evictor_add(t->node->evictor, t->local_bytes);
 	if (t->has_garbage)
 		object_reaper_wake(t->node->reaper);
 }

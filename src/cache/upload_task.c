@@ -110,6 +110,7 @@ static int read_run(struct node *node, const struct inode *inode, struct upload_
 {
 	uint64_t start = task->blocks.first << inode->block_shift;
 	uint64_t end = task->blocks.end << inode->block_shift;
+	struct file_data_span span = {.offset_bytes = start};
 	struct extent missing;
 	size_t size;
 	int r;
@@ -123,7 +124,9 @@ static int read_run(struct node *node, const struct inode *inode, struct upload_
 	task->replaces_end_bytes = task->blocks.end << inode->block_shift;
 	task->extent = (struct extent){
 		.offset_bytes = start, .size_bytes = size, .object_size_bytes = size};
-	r = file_data_read(node, inode, start, task->raw, size, &missing);
+	span.data = task->raw;
+	span.size_bytes = size;
+	r = file_data_read(node, inode, &span, &missing);
 	return r == -EINPROGRESS ? -EIO : r; /* every block of a run is local */
 }
 

@@ -27,7 +27,8 @@ struct data_op {
 	int mode;         /* fallocate */
 	bool may_be_half; /* write: torn_write.h */
 	uint64_t old_size_bytes;
-	struct uuid fetching; /* the object that it waits for */
+	struct extent fetching;       /* what it waits for */
+	struct fetched_part *fetched; /* read: what could not be stored */
 	fs_done_fn *done;
 	void *arg;
 };
@@ -43,9 +44,11 @@ static void finish(struct data_op *op, int error)
 	op->done(op->arg, &reply);
 	free(op->buffer);
 	free(op->owned_source);
+	fetched_parts_free(op->fetched);
 }
 
-static void fetched(void *arg, int error);
+static void fetched(void *arg, int error, const void *content, size_t content_bytes);
+static int run_read(struct data_op *op, struct extent *ret_missing);
 
 /* A copy that outlives the caller's stack and buffer. */
 static struct data_op *keep(const struct data_op *op)
@@ -80,20 +83,30 @@ static bool attempt(struct data_op *op, struct extent *ret_missing)
 
 static void fetch(struct data_op *op, const struct extent *missing)
 {
-	op->fetching = missing->object;
+	op->fetching = *missing;
 	body_fetcher_fetch(op->fs->node->fetcher, op->ino, missing, fetched, op);
 }
 
-static void fetched(void *arg, int error)
+/* A read needs nothing stored: the other operations build on what is. */
+static int use_unstored(struct data_op *op, int error, const void *content, size_t content_bytes)
+{
+	if (content == NULL || op->run != run_read)
+		return error;
+	return fetched_parts_add(&op->fetched, &op->fetching, op->offset,
+		op->offset + op->size_bytes, content, content_bytes);
+}
+
+static void fetched(void *arg, int error, const void *content, size_t content_bytes)
 {
 	struct data_op *op = arg;
 	struct extent missing;
 
+	error = use_unstored(op, error, content, content_bytes);
 	/* Also after a failure: the object may have gone because a newer one has taken its place.
 	 */
 	if (!attempt(op, &missing)) {
-		if (error == 0 ||
-			memcmp(&missing.object, &op->fetching, sizeof(op->fetching)) != 0) {
+		if (error == 0 || memcmp(&missing.object, &op->fetching.object,
+					  sizeof(missing.object)) != 0) {
 			fetch(op, &missing);
 			return;
 		}
@@ -128,6 +141,7 @@ static int load_file(struct fs *fs, uint64_t ino, struct inode *ret)
 /* ---- reading */
 static int read_locked(struct data_op *op, struct inode *inode, struct extent *ret_missing)
 {
+	struct file_data_span span = {.offset_bytes = op->offset, .data = op->buffer};
 	int r = load_file(op->fs, op->ino, inode);
 
 	if (r < 0)
@@ -136,8 +150,9 @@ static int read_locked(struct data_op *op, struct inode *inode, struct extent *r
 		op->size_bytes = 0;
 	else if (op->size_bytes > inode->size_bytes - op->offset)
 		op->size_bytes = inode->size_bytes - op->offset;
-	return file_data_read(
-		op->fs->node, inode, op->offset, op->buffer, (size_t)op->size_bytes, ret_missing);
+	span.size_bytes = (size_t)op->size_bytes;
+	span.fetched = op->fetched;
+	return file_data_read(op->fs->node, inode, &span, ret_missing);
 }
 
 static int run_read(struct data_op *op, struct extent *ret_missing)

@@ -31,6 +31,8 @@ static int give(struct scan *s, const struct entry *entry)
 	if (!s->with_attributes)
 		return s->take(s->arg, entry->name, entry->ino, entry->mode, next, NULL);
 	r = fs_refer(s->fs, entry->ino, &attributes);
+	if (r == -EBADMSG) /* who asks for this file gets the error, the others can be listed */
+		return s->take(s->arg, entry->name, entry->ino, entry->mode, next, NULL);
 	if (r < 0)
 		return r == -ENOENT ? 1 : r;
 	if (s->take(s->arg, entry->name, entry->ino, entry->mode, next, &attributes))

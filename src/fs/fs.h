@@ -136,7 +136,7 @@ void fs_fsync(struct fs *fs, uint64_t ino, bool data_only, fs_done_fn *done, voi
 
 /* False stops the scan; the entry was not taken and will come again. `attributes` is NULL unless
  * they were asked for; then the receiver owns one reference to the inode if it takes the entry
- * (not for "." and ".."). */
+ * (not for ".", "..", and an inode whose record is damaged: these come without). */
 typedef bool fs_entry_fn(void *arg, const char *name, uint64_t ino, uint32_t mode, uint64_t next,
 	const struct fs_attributes *attributes);
 

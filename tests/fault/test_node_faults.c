@@ -295,6 +295,53 @@ START_TEST(test_removals_fail)
 }
 END_TEST
 
+static void unlink_body(const char *name, uint64_t ino)
+{
+	ck_assert_int_eq(fs_unlink(fixture.fs, user, name), 0);
+	fs_forget(fixture.fs, ino, 1);
+}
+
+/* The first object in the order of removal never goes: the others do, at once, also those that come
+ * later; and it goes as soon as it can. */
+START_TEST(test_one_removal_fails)
+{
+	struct backend_result list;
+	uint64_t inos[12], end_ms;
+	char name[16], rules[160];
+
+	begin();
+	end_ms = clock_monotonic_ms() + 30000;
+	for (unsigned int i = 0; i < 12; i++) {
+		snprintf(name, sizeof(name), "u.%u", i + 1);
+		inos[i] = make_body(name, i);
+	}
+	ck_assert_int_eq(flush(10000), 0);
+	ck_assert_int_eq(backend_list_wait(fixture.backend, "accounts/", NULL, 100, &list), 0);
+	ck_assert_uint_eq(list.n_entries, 12);
+	snprintf(rules, sizeof(rules), "remove:key=%s:error=EACCES", list.entries[0].key);
+	backend_result_done(&list);
+	set_faults(rules);
+	for (unsigned int i = 0; i < 11; i++) {
+		snprintf(name, sizeof(name), "u.%u", i + 1);
+		unlink_body(name, inos[i]);
+	}
+	while (n_objects() > 2 && clock_monotonic_ms() < end_ms)
+		usleep(5000);
+	unlink_body("u.12", inos[11]);
+	while (n_objects() > 1 && clock_monotonic_ms() < end_ms)
+		usleep(5000);
+	ck_assert_uint_eq(n_objects(), 1);
+	ck_assert_int_eq(figures().backend_error, -EACCES);
+	ck_assert_uint_eq(figures().objects_removed, 11);
+	ck_assert_int_eq(flush(100), -EACCES);
+	set_faults("");
+	ck_assert_int_eq(flush(10000), 0);
+	ck_assert_uint_eq(n_objects(), 0);
+	ck_assert_int_eq(figures().backend_error, 0);
+	node_fixture_done(&fixture);
+}
+END_TEST
+
 /* A file deleted before its upload never travels; one that is deleted often leaves nothing. */
 START_TEST(test_nothing_stays)
 {
@@ -370,7 +417,11 @@ END_TEST
 /* In a mount namespace of the test's own, so that nothing is left of it. */
 static bool begin_small_disk(void)
 {
+	struct fault_rules none = {0};
+
 	node_fixture_init(&fixture);
+	ck_assert_int_eq(fault_backend_new(fixture.backend, &none, &fixture.backend), 0);
+	fixture.options.backend = fixture.backend;
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 		mount("none", fixture.directory, "tmpfs", 0, DISK) < 0) {
 		node_fixture_done(&fixture);
@@ -458,6 +509,51 @@ START_TEST(test_full_disk)
 }
 END_TEST
 
+#define HALF_BYTES 49152
+
+/* A body of two objects, the second of them put when the first was not local. */
+static uint64_t make_body_in_two(const uint8_t data[2 * HALF_BYTES])
+{
+	uint64_t ino = node_fixture_create(fixture.fs, user, "u.2");
+
+	for (size_t at = 0; at < 2 * HALF_BYTES; at += HALF_BYTES) {
+		ck_assert_int_eq(node_fixture_write(fixture.fs, ino, at, data + at, HALF_BYTES), 0);
+		ck_assert_int_eq(flush(10000), 0);
+		evict_all();
+	}
+	return ino;
+}
+
+/* What is not here is read all the same, through both objects at once and past their edges. */
+START_TEST(test_full_disk_and_evicted)
+{
+	static uint64_t inos[4000];
+	uint8_t data[2 * HALF_BYTES], got[2 * HALF_BYTES];
+	uint64_t one, two;
+
+	if (!begin_small_disk())
+		return; /* needs root */
+	fill(data, sizeof(data), 31);
+	one = make_body("u.1", 30);
+	two = make_body_in_two(data);
+	ck_assert_uint_eq(n_objects(), 3);
+	(void)fill_disk(inos, 4000);
+	ck_assert_int_eq(read_body(one, 30), 0);
+	ck_assert_int_eq(node_fixture_read(fixture.fs, two, 0, got, sizeof(got)), sizeof(got));
+	ck_assert_mem_eq(got, data, sizeof(got));
+	ck_assert_int_eq(node_fixture_read(fixture.fs, two, 40000, got, 20000), 20000);
+	ck_assert_mem_eq(got, data + 40000, 20000);
+	ck_assert_uint_ge(figures().objects_fetched, 3);
+	evict_all(); /* there may be room again by now */
+	set_faults("get:corrupt:seed=1");
+	ck_assert_int_eq(read_body(one, 30), -EIO);
+	ck_assert_int_eq(node_fixture_read(fixture.fs, two, 0, got, sizeof(got)), -EIO);
+	set_faults("");
+	ck_assert_int_eq(read_body(one, 30), 0);
+	end_small_disk();
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("node_faults");
@@ -472,8 +568,10 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_object_is_lost);
 	tcase_add_test(tc, test_replaced_while_fetched);
 	tcase_add_loop_test(tc, test_removals_fail, 0, 2);
+	tcase_add_test(tc, test_one_removal_fails);
 	tcase_add_test(tc, test_nothing_stays);
 	tcase_add_test(tc, test_full_disk);
+	tcase_add_test(tc, test_full_disk_and_evicted);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
