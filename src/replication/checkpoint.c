@@ -62,7 +62,7 @@ static int check_fields(struct frame_reader *reader, const struct checkpoint *ch
 {
 	if (checkpoint->account != expected_account || checkpoint->number != expected_number)
 		return frame_reader_fail(reader, "account or number are not those of the key");
-	if (reader->type != 0)
+	if (reader->type != 0 || checkpoint->account > POSITION_MAX_ACCOUNT)
 		return frame_reader_fail(reader, "the header is not as this version has it");
 	return 0;
 }
