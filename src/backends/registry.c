@@ -5,7 +5,9 @@
 #include <string.h>
 #include "backends/file/file_backend.h"
 #include "backends/memory_backend.h"
+#include "backends/nfs/nfs_backend.h"
 #include "backends/open_options.h"
+#include "backends/s3/s3_backend.h"
 #include "util/message.h"
 
 static int open_file(
@@ -53,6 +55,8 @@ static const struct driver {
 } drivers[] = {
 	{"file://", open_file, has_none},
 	{"memory://", open_memory, has_none},
+	{"nfs://", nfs_backend_open, nfs_backend_has_option},
+	{"s3://", s3_backend_open, s3_backend_has_option},
 };
 
 static const struct driver *find_driver(const char *url)
@@ -82,5 +86,7 @@ int backend_open_url(
 		return message_set(ret_message, -EINVAL,
 			"%s is a path and not a URL: write file://%s", url, url);
 	return message_set(ret_message, -EINVAL,
-		"%s is no backend URL that is understood: write file:///directory", url);
+		"%s is no backend URL that is understood: write file:///directory, "
+		"nfs://server/directory or s3://BUCKET/PREFIX",
+		url);
 }

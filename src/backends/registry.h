@@ -1,7 +1,8 @@
 /*
  * registry.h: from a volume URL to a backend.
  *
- * Understands file:///absolute/dir (and memory://NAME in tests, shared within the process).
+ * Understands file:///absolute/dir, nfs://server/exported/dir and s3://BUCKET/PREFIX (and
+ * memory://NAME in tests, shared within the process).
  * On failure *ret_message is a malloc()ed sentence for the user that says what, where and what to
  * do; the caller frees it.
  */

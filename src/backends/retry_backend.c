@@ -27,7 +27,7 @@ static const struct passing {
 	{-EINTR, true},
 	{-EPROTO, true}, /* an answer that cannot be understood */
 	{-ECONNREFUSED, false},
-	{-EBUSY, false}, /* slow down */
+	{-EBUSY, true}, /* slow down; between us and the store somebody else may have said it */
 	{-EAGAIN, false},
 	{-ENOBUFS, false},
 };

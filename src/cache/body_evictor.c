@@ -5,17 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache/body_map.h"
+#include "cache/body_use.h"
 #include "cache/file_blocks.h"
 #include "cache/node_private.h"
 #include "util/clock.h"
 #include "util/codec.h"
 #include "util/lock.h"
 #include "util/log.h"
-#include "util/map64.h"
 
 #define DEFAULT_LIMIT_BYTES (UINT64_C(10) << 30)
-#define USE_GRANULARITY_MS 60000
-#define RECENT_SLOTS 8192
+
+/* Reads are collected for so long, and written down in pieces of so many. */
+#define USE_PAUSE_MS 1000
+#define USE_BATCH 256
 
 /* Evicts somewhat more than it must, so that it does not run for every body that comes. */
 #define KEEP_PERCENT 95
@@ -25,11 +27,12 @@ struct body_evictor {
 	uint64_t limit_bytes;
 	_Atomic uint64_t local_bytes;
 	_Atomic uint64_t evicted;
-	_Atomic uint64_t recent[RECENT_SLOTS]; /* hash of an inode and when it was touched */
+	struct body_use *use;
 	pthread_t thread;
 	bool started;
 	struct lock lock;
 	struct lock_condition wake;
+	bool has_use;  /* somebody was read; protected by lock */
 	bool stopping; /* protected by lock */
 };
 
@@ -41,6 +44,11 @@ struct body_evictor *body_evictor_new(struct node *node, uint64_t limit_bytes)
 		return NULL;
 	e->node = node;
 	e->limit_bytes = limit_bytes ? limit_bytes : DEFAULT_LIMIT_BYTES;
+	e->use = body_use_new();
+	if (e->use == NULL) {
+		free(e);
+		return NULL;
+	}
 	lock_init(&e->lock);
 	lock_condition_init(&e->wake);
 	return e;
@@ -140,17 +148,29 @@ static int touch_locked(struct body_evictor *e, uint64_t ino)
 
 void body_evictor_touch(struct body_evictor *e, uint64_t ino)
 {
-	uint64_t hash = map64_hash(ino), now = clock_monotonic_ms() / USE_GRANULARITY_MS;
-	_Atomic uint64_t *slot = &e->recent[hash % RECENT_SLOTS];
-	uint64_t mark = (hash & ~UINT64_C(0xffffffff)) | (now & 0xffffffff);
-	struct inode_lock_set locks;
-
-	if (atomic_load_explicit(slot, memory_order_relaxed) == mark)
+	if (!body_use_note(e->use, ino))
 		return;
-	atomic_store_explicit(slot, mark, memory_order_relaxed);
-	inode_locks_write(e->node->locks, &ino, 1, &locks);
-	(void)touch_locked(e, ino); /* a failure only makes the order less exact */
-	inode_locks_release(&locks);
+	lock_acquire(&e->lock);
+	e->has_use = true;
+	lock_condition_signal(&e->wake);
+	lock_release(&e->lock);
+}
+
+/* Writes down who was read lately. */
+static void note_use(struct body_evictor *e)
+{
+	uint64_t inos[USE_BATCH];
+	size_t n;
+
+	while ((n = body_use_take(e->use, inos, USE_BATCH)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			struct inode_lock_set locks;
+
+			inode_locks_write(e->node->locks, &inos[i], 1, &locks);
+			(void)touch_locked(e, inos[i]); /* fails: the order is less exact */
+			inode_locks_release(&locks);
+		}
+	}
 }
 
 /* ---- dropping */
@@ -232,6 +252,7 @@ int body_evictor_shrink(struct body_evictor *e, uint64_t keep_bytes, uint64_t *r
 	struct inode_lock_set locks;
 	int r = 0;
 
+	note_use(e);
 	while (r == 0 && (now = atomic_load(&e->local_bytes)) > keep_bytes) {
 		r = find_oldest(e->node, &used_ms, &ino);
 		if (r == 0 && ino == last && used_ms == last_used_ms)
@@ -274,20 +295,36 @@ static int add_up(struct body_evictor *e)
 	return r;
 }
 
+/* Until there is something to do: too much is local, or reads have been collected. */
+static void wait_for_work_locked(struct body_evictor *e) REQUIRES(e->lock)
+{
+	uint64_t until_ms;
+
+	while (!e->stopping && !e->has_use && atomic_load(&e->local_bytes) <= e->limit_bytes)
+		lock_condition_wait(&e->wake, &e->lock);
+	until_ms = clock_monotonic_ms() + USE_PAUSE_MS;
+	while (!e->stopping && atomic_load(&e->local_bytes) <= e->limit_bytes &&
+		lock_condition_wait_until(&e->wake, &e->lock, until_ms) == 0)
+		;
+	e->has_use = false;
+}
+
 static void *run(void *arg)
 {
 	struct body_evictor *e = arg;
 	uint64_t evicted_bytes;
-	int r;
+	int r = 0;
 
 	lock_acquire(&e->lock);
 	while (!e->stopping) {
-		if (atomic_load(&e->local_bytes) <= e->limit_bytes) {
-			lock_condition_wait(&e->wake, &e->lock);
-			continue;
-		}
+		wait_for_work_locked(e);
 		lock_release(&e->lock);
-		r = body_evictor_shrink(e, e->limit_bytes / 100 * KEEP_PERCENT, &evicted_bytes);
+		note_use(e);
+		if (atomic_load(&e->local_bytes) > e->limit_bytes)
+			r = body_evictor_shrink(
+				e, e->limit_bytes / 100 * KEEP_PERCENT, &evicted_bytes);
+		else
+			r = 0;
 		if (r < 0)
 			log_error("evicting local bodies failed: %s", strerror(-r));
 		lock_acquire(&e->lock);
@@ -344,5 +381,6 @@ void body_evictor_free(struct body_evictor *e)
 		return;
 	lock_condition_done(&e->wake);
 	lock_done(&e->lock);
+	body_use_free(e->use);
 	free(e);
 }

@@ -2,7 +2,8 @@
  * body_evictor.h: keeps the local copies of bodies within the cache's size.
  *
  * Bodies are ordered by their last use, kept in the store (so that a start needs no scan of
- * content and memory does not grow with the number of files), exact to USE_GRANULARITY. Only
+ * content and memory does not grow with the number of files), exact to about a minute; reads are
+ * written down by the evictor's thread, some time later (body_use.h). Only
  * what the backend has is dropped; a body that is partly dirty loses its clean part.
  */
 #ifndef MAILFS_CACHE_BODY_EVICTOR_H
@@ -27,7 +28,7 @@ int body_evictor_note_fetched(struct transaction *t, uint64_t ino, uint64_t adde
 /* The inode goes: so does its place. */
 int body_evictor_forget(struct transaction *t, uint64_t ino);
 
-/* The body was read. Cheap when it was also read shortly before. Takes the inode's lock. */
+/* The body was read. Cheap; needs no lock. */
 void body_evictor_touch(struct body_evictor *e, uint64_t ino);
 
 /* Drops the least recently used until at most keep_bytes are left. Blocking. */

@@ -50,7 +50,7 @@ static int make_parts(struct node *node, const struct node_options *o, uint64_t 
 	node->uploader = body_uploader_new(node, o->commit_interval_ms);
 	node->evictor = body_evictor_new(node, o->cache_size_bytes);
 	node->reaper = object_reaper_new(node);
-	node->torn_writes = torn_writes_new(node);
+	node->torn_writes = torn_writes_new(node, o->torn_settle_ms);
 	if (node->commit == NULL || node->accounts == NULL || node->inodes == NULL ||
 		node->locks == NULL || node->refs == NULL || node->fetcher == NULL ||
 		node->uploader == NULL || node->evictor == NULL || node->reaper == NULL ||

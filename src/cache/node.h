@@ -24,6 +24,7 @@ struct node_options {
 	uint64_t cache_size_bytes;   /* local bodies above this are evicted; 0: the default */
 	uint64_t memory_bytes;       /* for caches in memory; 0: the default */
 	uint64_t commit_interval_ms; /* how long a body may wait for its upload */
+	uint64_t torn_settle_ms;     /* torn_write.h; 0: the default */
 	bool strict_sync;            /* sync=strict: no sync is left to the next one */
 	bool plain_puts;             /* the store does not keep the promise of put-if-absent */
 };

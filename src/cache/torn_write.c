@@ -32,6 +32,7 @@ struct which {
 
 struct torn_writes {
 	struct node *node;
+	uint64_t settle_ms;
 	pthread_t thread;
 	bool started;
 	struct lock settling; /* held while notes are deleted; before `lock` and inode locks */
@@ -43,13 +44,14 @@ struct torn_writes {
 	_Atomic uint64_t settled_lsn; /* covers all deletions so far */
 };
 
-struct torn_writes *torn_writes_new(struct node *node)
+struct torn_writes *torn_writes_new(struct node *node, uint64_t settle_ms)
 {
 	struct torn_writes *w = calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		return NULL;
 	w->node = node;
+	w->settle_ms = settle_ms > 0 ? settle_ms : TORN_WRITE_SETTLE_MS;
 	lock_init(&w->settling);
 	lock_init(&w->lock);
 	lock_condition_init(&w->wake);
@@ -116,7 +118,7 @@ void torn_writes_expect(struct torn_writes *w, uint64_t ino, pid_t thread)
 	*e = (struct expected){
 		.ino = ino,
 		.thread = thread,
-		.due_ms = clock_monotonic_ms() + TORN_WRITE_SETTLE_MS,
+		.due_ms = clock_monotonic_ms() + w->settle_ms,
 	};
 	lock_acquire(&w->lock);
 	list_append(&w->expected, &e->node);

@@ -24,7 +24,8 @@
 
 struct torn_writes;
 
-struct torn_writes *torn_writes_new(struct node *node);
+/* settle_ms 0: TORN_WRITE_SETTLE_MS. */
+struct torn_writes *torn_writes_new(struct node *node, uint64_t settle_ms);
 
 /* Cuts off what a crash left; before anything else is done with the node's files. */
 int torn_writes_recover(struct node *node);

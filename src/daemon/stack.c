@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "backends/registry.h"
+#include "backends/retry_backend.h"
 #include "daemon/mountpoint.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -14,11 +15,32 @@
 
 #define FILE_URL_PREFIX "file://"
 
+/* How long a mount waits for a store that does not answer. */
+#define OPEN_PATIENCE_MS 20000
+#define OPEN_PAUSE_MS 1000
+
+/* A store that is just being restarted is no reason to leave a mail host without its mail. */
+static int open_driver(const struct stack *stack, struct backend **ret, char **ret_message)
+{
+	const char *const *options = (const char *const *)stack->options->backend_options;
+	uint64_t deadline_ms = clock_monotonic_ms() + OPEN_PATIENCE_MS;
+	int r;
+
+	for (;;) {
+		r = backend_open_url(stack->options->url, options, ret, ret_message);
+		if (r == 0 || !retry_backend_is_passing(r) || clock_monotonic_ms() >= deadline_ms)
+			return r;
+		log_warning("%s; trying again", *ret_message != NULL ? *ret_message : strerror(-r));
+		free(*ret_message);
+		*ret_message = NULL;
+		clock_sleep_ms(OPEN_PAUSE_MS);
+	}
+}
+
 static int open_backend(struct stack *stack, char **ret_message)
 {
 	struct backend *driver;
-	int r = backend_open_url(stack->options->url,
-		(const char *const *)stack->options->backend_options, &driver, ret_message);
+	int r = open_driver(stack, &driver, ret_message);
 
 	if (r < 0)
 		return r;
@@ -53,16 +75,17 @@ static int choose_ack(struct stack *stack, char **ret_message)
 	struct backend_capabilities capabilities;
 
 	backend_get_capabilities(stack->backend.backend, &capabilities);
-	if (stack->options->ack == MOUNT_ACK_LOCAL ||
-		(stack->options->ack == MOUNT_ACK_DEFAULT && capabilities.local)) {
-		stack->ack = NODE_ACK_LOCAL;
-		return 0;
-	}
-	return message_set(ret_message, -EOPNOTSUPP,
-		"ack=remote%s is not available in this version: it needs the replication journal; "
-		"with -o ack=local, fsync() returns when the change is safe on this machine's "
-		"disk, and mail bodies follow to the backend",
-		stack->options->ack == MOUNT_ACK_DEFAULT ? " (the default for this URL)" : "");
+	if (stack->options->ack == MOUNT_ACK_REMOTE)
+		return message_set(ret_message, -EOPNOTSUPP,
+			"ack=remote is not available in this version: it needs the replication "
+			"journal; with -o ack=local, fsync() returns when the change is safe on "
+			"this machine's disk, and mail bodies follow to the backend");
+	if (stack->options->ack == MOUNT_ACK_DEFAULT && !capabilities.local)
+		log_warning("ack=local: fsync() returns when the change is safe on this machine's "
+			    "disk, and mail bodies follow to the backend (without option ack, this "
+			    "URL will have ack=remote in a later version)");
+	stack->ack = NODE_ACK_LOCAL;
+	return 0;
 }
 
 static int open_state(struct stack *stack, char **ret_message)

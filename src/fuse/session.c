@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "util/clock.h"
 #include "util/log.h"
 
 /* More make many parallel streams slower on few cores; waits do not hold threads. */
@@ -16,6 +17,8 @@
 
 /* Interrupts a thread in its read of the device. Nobody else uses it. */
 #define WAKE_SIGNAL SIGUSR2
+
+#define PAUSE_MS 5
 
 static int add_options(struct fuse_args *args, const struct session_options *o)
 {
@@ -154,14 +157,12 @@ static int start_threads(struct session *s, pthread_t threads[], unsigned int *r
 /* A thread may have been about to read when it was signalled: so again until all have ended. */
 static void end_threads(struct session *s, pthread_t threads[], unsigned int n)
 {
-	struct timespec pause = {.tv_nsec = 5000000};
-
 	atomic_store(&s->exiting, true);
 	fuse_session_exit(s->fuse);
 	while (atomic_load(&s->running_threads) > 0) {
 		for (unsigned int i = 0; i < n; i++)
 			pthread_kill(threads[i], WAKE_SIGNAL);
-		nanosleep(&pause, NULL);
+		clock_sleep_ms(PAUSE_MS);
 	}
 	for (unsigned int i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
@@ -170,10 +171,8 @@ static void end_threads(struct session *s, pthread_t threads[], unsigned int n)
 /* Requests that wait for the backend or the disk get their answers before the session ends. */
 static void wait_for_requests(struct session *s)
 {
-	struct timespec pause = {.tv_nsec = 5000000};
-
 	while (atomic_load(&s->waiting_requests) > 0)
-		nanosleep(&pause, NULL);
+		clock_sleep_ms(PAUSE_MS);
 }
 
 int session_run(struct session *s)

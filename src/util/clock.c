@@ -30,3 +30,10 @@ int64_t clock_realtime_ms(void)
 {
 	return read_clock_ns(CLOCK_REALTIME) / 1000000;
 }
+
+void clock_sleep_ms(uint32_t ms)
+{
+	struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	(void)nanosleep(&pause, NULL);
+}

@@ -13,4 +13,7 @@ uint64_t clock_monotonic_ns(void);
 int64_t clock_realtime_ns(void);
 int64_t clock_realtime_ms(void);
 
+/* Blocks; a signal may end it early. */
+void clock_sleep_ms(uint32_t ms);
+
 #endif

@@ -1,8 +1,11 @@
 #include <config.h>
 #include "battery_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define MAX_GETS 50
 
 const struct battery_target *battery_target;
 struct backend *battery_backend;
@@ -48,6 +51,19 @@ int battery_put(struct backend *b, const char *key, const char *text,
 	if (r == 0 && ret_version != NULL)
 		*ret_version = result.version;
 	backend_result_done(&result);
+	return r;
+}
+
+int battery_get(struct backend *b, const char *key, uint64_t offset, size_t size_bytes,
+	struct backend_result *ret)
+{
+	int r = -EIO;
+
+	for (int i = 0; i < MAX_GETS; i++) {
+		r = backend_get_wait(b, key, offset, size_bytes, ret);
+		if (r != -EIO || !battery_target->is_unsure)
+			break;
+	}
 	return r;
 }
 

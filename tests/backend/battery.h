@@ -15,8 +15,8 @@ struct battery_target {
 	struct backend *(*open_again)(void);
 	/* Removes what open() made, after backend_free(). */
 	void (*clean)(void);
-	/* Answers get lost: a refused swap may be -EIO, and other errors come through at a
-	 * deadline. */
+	/* Answers get lost: a refused swap may be -EIO, a get during swaps too, and other errors
+	 * come through at a deadline. */
 	bool is_unsure;
 };
 
@@ -31,6 +31,10 @@ void battery_add_cases(Suite *suite);
 /* Puts a string; the error. */
 int battery_put(struct backend *b, const char *key, const char *text,
 	const struct backend_condition *condition, struct backend_version *ret_version);
+
+/* As backend_get_wait(); again where the target is unsure and the answer -EIO. */
+int battery_get(struct backend *b, const char *key, uint64_t offset, size_t size_bytes,
+	struct backend_result *ret);
 
 /* Asserts that the object is this string. */
 void battery_assert_is(struct backend *b, const char *key, const char *text);

@@ -233,6 +233,8 @@ START_TEST(test_own_lost_creation_is_recognised)
 	battery_assert_is(top, "r", "next");
 	set_rules("put:nth=1:error=EIO:after");
 	ck_assert_int_eq(battery_put(top, "empty", "", &if_absent, NULL), 0);
+	set_rules("put:nth=1:error=EBUSY:after");
+	ck_assert_int_eq(battery_put(top, "busy", "mine", &if_absent, NULL), 0);
 }
 END_TEST
 

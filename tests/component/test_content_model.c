@@ -180,6 +180,44 @@ START_TEST(test_small_cache)
 }
 END_TEST
 
+/* What was read stays, what was not read for longest goes first. */
+START_TEST(test_last_use)
+{
+	enum { BODIES = 8, BYTES = 20000 };
+	uint64_t account, inos[BODIES], evicted;
+	struct node_figures before, after;
+	char content[BYTES], name[16];
+
+	node_fixture_init(&fixture);
+	node_fixture_open(&fixture);
+	account = node_fixture_mkdir(fixture.fs, FS_ROOT_INO, "user");
+	for (int i = 0; i < BODIES; i++) {
+		snprintf(name, sizeof(name), "u.%d", i + 1);
+		memset(content, 'a' + i, sizeof(content));
+		inos[i] = node_fixture_create(fixture.fs, account, name);
+		ck_assert_int_eq(
+			node_fixture_write(fixture.fs, inos[i], 0, content, sizeof(content)), 0);
+		ck_assert_int_eq(node_flush(fixture.node, 10000), 0); /* in this order */
+	}
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(
+			node_fixture_read(fixture.fs, inos[i], 0, content, sizeof(content)), BYTES);
+	ck_assert_int_eq(node_evict(fixture.node, 3 * (BYTES + 8192), &evicted), 0);
+	ck_assert_uint_gt(evicted, 0);
+	node_get_figures(fixture.node, &before);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(
+			node_fixture_read(fixture.fs, inos[i], 0, content, sizeof(content)), BYTES);
+	node_get_figures(fixture.node, &after);
+	ck_assert_uint_eq(after.objects_fetched, before.objects_fetched);
+	ck_assert_int_eq(
+		node_fixture_read(fixture.fs, inos[2], 0, content, sizeof(content)), BYTES);
+	node_get_figures(fixture.node, &after);
+	ck_assert_uint_gt(after.objects_fetched, before.objects_fetched);
+	node_fixture_done(&fixture);
+}
+END_TEST
+
 /* More runs with holes between them than an upload record has ranges: each is put, and once. */
 START_TEST(test_many_runs)
 {
@@ -424,6 +462,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_mails, 0, n);
 	tcase_add_loop_test(tc, test_sparse_tebibyte, 0, 2);
 	tcase_add_loop_test(tc, test_many_runs, 0, 2);
+	tcase_add_test(tc, test_last_use);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

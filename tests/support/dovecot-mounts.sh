@@ -7,7 +7,9 @@
 # KIND       plain                   MNT is an ordinary directory, nothing is mounted
 #            passthrough             libfuse's example passthrough_ll, as shipped
 #            passthrough-writeback   the same with everything cached and kernel write-back
-#            mailfs                  mailfs over a file:// backend, formatted when STORE is new
+#            mailfs                  mailfs, formatted when STORE is new; over a file:// backend in it,
+#                                    or where MAILFS_URL says (%s in it is the name of STORE), with
+#                                    the backend's options in MAILFS_BACKEND_OPTIONS
 # STORE      a directory of the target's own on local disk: data, state, pid, log
 # MNT        where it is seen
 #
@@ -86,12 +88,16 @@ do_mount()
 	mailfs)
 		command -v "$MAILFS" >/dev/null || skip "needs mailfs (set MAILFS)"
 		command -v "$MAILFS_ADMIN" >/dev/null || skip "needs mailfs-admin (set MAILFS_ADMIN)"
-		if [ ! -d "$store/data" ]; then
+		url=file://$store/data
+		# shellcheck disable=SC2059 # a format it is
+		[ -z "${MAILFS_URL:-}" ] || url=$(printf "$MAILFS_URL" "$(basename "$store")")
+		if [ ! -d "$store/state" ]; then
 			mkdir -p "$store/data" "$store/state"
-			"$MAILFS_ADMIN" format "file://$store/data" >>"$store/log" 2>&1 || return
+			"$MAILFS_ADMIN" format -o "${MAILFS_BACKEND_OPTIONS:-}" "$url" \
+				>>"$store/log" 2>&1 || return
 		fi
-		setsid "$MAILFS" "file://$store/data" "$mnt" -f \
-			-o "state=$store/state,allow_other,$MAILFS_OPTIONS" </dev/null >>"$store/log" 2>&1 &
+		options=state=$store/state,allow_other,$MAILFS_OPTIONS,${MAILFS_BACKEND_OPTIONS:-}
+		setsid "$MAILFS" "$url" "$mnt" -f -o "$options" </dev/null >>"$store/log" 2>&1 &
 		;;
 	*)
 		echo "dovecot-mounts: unknown kind '$kind'" >&2

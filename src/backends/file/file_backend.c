@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,19 +18,11 @@
 #include "util/clock.h"
 #include "util/file_io.h"
 #include "util/message.h"
-#include "util/uuid.h"
 
-const char *file_name_of(const char *key)
+void file_unique_name(struct file_backend *fb, char name[TREE_NAME_BYTES])
 {
-	const char *slash = strrchr(key, '/');
-
-	return slash == NULL ? key : slash + 1;
-}
-
-void file_unique_name(struct file_backend *fb, char name[FILE_NAME_BYTES])
-{
-	snprintf(name, FILE_NAME_BYTES, "%s-%" PRIx64, fb->token,
-		(uint64_t)atomic_fetch_add_explicit(&fb->last_number, 1, memory_order_relaxed));
+	tree_temporary_name(fb->token,
+		atomic_fetch_add_explicit(&fb->last_number, 1, memory_order_relaxed), name);
 }
 
 int file_error(int error)
@@ -78,10 +69,8 @@ int64_t file_modified_ms(const struct stat *st)
 void file_describe(const struct stat *st, struct backend_result *ret)
 {
 	ret->object_size_bytes = (uint64_t)st->st_size;
-	snprintf(ret->version.text, sizeof(ret->version.text),
-		"f%" PRIx64 ":%" PRIx64 ".%lx:%" PRIx64, (uint64_t)st->st_ino,
-		(uint64_t)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec,
-		(uint64_t)st->st_size);
+	tree_object_version(st->st_ino, (uint64_t)st->st_mtim.tv_sec,
+		(unsigned long)st->st_mtim.tv_nsec, (uint64_t)st->st_size, &ret->version);
 }
 
 int file_check_deadline(const struct blocking_request *request)
@@ -274,10 +263,9 @@ static int start(struct file_backend *fb, const char *path, char **ret_message)
 int file_backend_open(const char *path, struct backend **ret, char **ret_message)
 {
 	struct file_backend *fb = calloc(1, sizeof(*fb));
-	struct uuid uuid;
 	int r;
 
-	if (fb == NULL || uuid_generate(&uuid) < 0) {
+	if (fb == NULL || tree_token_make(fb->token) < 0) {
 		free(fb);
 		return message_set(ret_message, -ENOMEM, "out of memory or random numbers");
 	}
@@ -285,8 +273,6 @@ int file_backend_open(const char *path, struct backend **ret, char **ret_message
 	fb->blocking.work = &file_work;
 	fb->root_fd = fb->temporary_fd = -1;
 	file_group_sync_init(&fb->syncs, -1, true);
-	for (int i = 0; i < 8; i++)
-		snprintf(fb->token + 2 * i, 3, "%02x", uuid.bytes[i]);
 	r = start(fb, path, ret_message);
 	if (r < 0) {
 		file_free(&fb->blocking.base);

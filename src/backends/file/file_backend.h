@@ -1,10 +1,7 @@
 /*
  * file_backend.h: objects as files below a directory, local or mounted (NFS, v3 or v4).
  *
- * A key is a path below the root. An ordinary object is a file; it appears by link() or rename()
- * of a complete, synced file, so that no reader ever sees a part. A record (an object for
- * compare-and-swap) is a directory of generations, see file_record.h. Names that contain '+' are
- * the driver's own: `.tmp+/` below the root holds what is not finished yet.
+ * tree_layout.h says how objects and records lie there.
  *
  * Durable on return of a put: content, name, and every directory above it. A removal is not synced:
  * after a power failure a removed object may be there again.
@@ -20,9 +17,6 @@
 #define FILE_BACKEND_THREADS 16
 #define FILE_BACKEND_MAX_OBJECT_BYTES (5ULL << 30)
 #define FILE_BACKEND_MAX_DELETE_MANY 1000
-
-/* Unfinished files in .tmp+/ that are older than this are removed when the backend is opened. */
-#define FILE_BACKEND_LEFTOVER_AGE_MS 3600000
 
 /* `path` is an existing directory that this process may write to; the file system's clock is used
  * for the age of leftovers. Starts threads. On failure *ret_message says what, where and what to

@@ -148,7 +148,7 @@ static int make_one(struct file_directories *ds, const char *path, const char *p
 
 	if (is_durable(ds, path_hash(path)))
 		return 0;
-	if (mkdirat(ds->root_fd, path, FILE_DIRECTORY_MODE) < 0 && errno != EEXIST)
+	if (mkdirat(ds->root_fd, path, TREE_DIRECTORY_MODE) < 0 && errno != EEXIST)
 		return -errno;
 	r = sync_path(ds, parent);
 	if (r == 0)

@@ -7,31 +7,24 @@
 #include <sys/stat.h>
 #include "backends/blocking.h"
 #include "backends/file/file_group_sync.h"
-
-#define FILE_MODE 0600
-#define FILE_DIRECTORY_MODE 0700
-#define FILE_TEMPORARY_DIRECTORY ".tmp+"
-#define FILE_NAME_BYTES 256
+#include "backends/tree_layout.h"
 
 struct file_directories;
 
 struct file_backend {
 	struct blocking_backend blocking; /* first */
 	int root_fd;
-	int temporary_fd;                  /* .tmp+ */
+	int temporary_fd;                  /* TREE_TEMPORARY */
 	bool is_remote;                    /* a network file system: ask past its caches */
 	atomic_bool has_unnamed;           /* O_TMPFILE works here */
-	char token[17];                    /* makes temporary names this process's own */
+	char token[TREE_TOKEN_BYTES];      /* makes temporary names this process's own */
 	atomic_uint_least64_t last_number; /* makes them different from each other */
 	struct file_directories *directories;
 	struct file_group_sync syncs;
 };
 
-/* The last part of a key. */
-const char *file_name_of(const char *key);
-
 /* A name in .tmp+ that nobody else uses. */
-void file_unique_name(struct file_backend *fb, char name[FILE_NAME_BYTES]);
+void file_unique_name(struct file_backend *fb, char name[TREE_NAME_BYTES]);
 
 /* -errno as backend.h names it: quota as -ENOSPC, a stale NFS handle as -EIO … */
 int file_error(int error);

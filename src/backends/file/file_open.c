@@ -54,7 +54,7 @@ static int try_named(struct file_backend *fb, int64_t *ret_now_ms)
 /* Whether a file without a name can be made and be given one. */
 static bool try_unnamed(struct file_backend *fb)
 {
-	char name[FILE_NAME_BYTES];
+	char name[TREE_NAME_BYTES];
 	struct file_temporary t;
 	bool works;
 
@@ -74,7 +74,7 @@ static void remove_leftover(const struct file_backend *fb, const char *name, int
 	struct stat st;
 
 	if (fstatat(fb->temporary_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		file_modified_ms(&st) > now_ms - FILE_BACKEND_LEFTOVER_AGE_MS)
+		file_modified_ms(&st) > now_ms - TREE_LEFTOVER_AGE_MS)
 		return;
 	if (S_ISDIR(st.st_mode))
 		file_record_discard(fb->temporary_fd, name);
@@ -105,11 +105,10 @@ static int open_both(struct file_backend *fb, const char *path)
 	fb->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fb->root_fd < 0)
 		return file_error(errno);
-	if (mkdirat(fb->root_fd, FILE_TEMPORARY_DIRECTORY, FILE_DIRECTORY_MODE) < 0 &&
-		errno != EEXIST)
+	if (mkdirat(fb->root_fd, TREE_TEMPORARY, TREE_DIRECTORY_MODE) < 0 && errno != EEXIST)
 		return file_error(errno);
-	fb->temporary_fd = openat(fb->root_fd, FILE_TEMPORARY_DIRECTORY,
-		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fb->temporary_fd = openat(
+		fb->root_fd, TREE_TEMPORARY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fb->temporary_fd < 0 ? file_error(errno) : 0;
 }
 

@@ -41,7 +41,7 @@ static void put_is_durable(struct file_sync *sync, int error)
 static int publish(struct file_backend *fb, struct blocking_request *request,
 	struct file_temporary *t, int directory_fd)
 {
-	const char *name = file_name_of(request->key);
+	const char *name = tree_name_of(request->key);
 	bool if_absent = request->condition.type == BACKEND_IF_ABSENT;
 	struct stat st;
 	int r = -EEXIST;
@@ -82,7 +82,7 @@ static int put_file(struct file_backend *fb, struct blocking_request *request, i
 static int put_in(struct file_backend *fb, struct blocking_request *request, int directory_fd,
 	struct backend_result *ret)
 {
-	const char *name = file_name_of(request->key);
+	const char *name = tree_name_of(request->key);
 	int r = -EEXIST;
 
 	if (!request->condition.record && request->condition.type != BACKEND_IF_VERSION) {

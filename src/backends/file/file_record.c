@@ -12,17 +12,16 @@
 #include "util/cleanup.h"
 
 #define MAX_ATTEMPTS 1000
-#define TOMBSTONE "removed"
 
 /* Forgets old generations, the lowest first: the proof in file_record.h rests on that order. */
 static void forget_old(const struct file_record_state *state, uint64_t highest)
 {
-	char name[FILE_RECORD_GENERATION_BYTES];
+	char name[TREE_GENERATION_BYTES];
 
 	for (uint64_t g = state->lowest;
-		g + FILE_RECORD_KEEP < highest && g - state->lowest < FILE_RECORD_MAX_FORGOTTEN;
+		g + TREE_KEEP_GENERATIONS < highest && g - state->lowest < TREE_MAX_FORGOTTEN;
 		g++) {
-		file_record_generation_name(g, name);
+		tree_generation_name(g, name);
 		if (unlinkat(state->chain_fd, name, 0) < 0 && errno != ENOENT)
 			return;
 	}
@@ -37,11 +36,11 @@ static bool is_same(const struct stat *a, const struct stat *b)
 /* After the link of generation highest + 1: was that generation's place never taken before? */
 static int confirm(const struct file_backend *fb, const struct file_record_state *state)
 {
-	char name[FILE_RECORD_GENERATION_BYTES];
+	char name[TREE_GENERATION_BYTES];
 	uint64_t lowest = 0, highest = 0;
 	struct stat st;
 
-	file_record_generation_name(state->highest, name);
+	tree_generation_name(state->highest, name);
 	file_refresh(fb, state->chain_fd, name);
 	if (fstatat(state->chain_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		is_same(&st, &state->st))
@@ -56,13 +55,13 @@ static int confirm(const struct file_backend *fb, const struct file_record_state
 static int write_generation(struct file_backend *fb, const struct file_record_state *state,
 	const struct blocking_request *request)
 {
-	char name[FILE_RECORD_GENERATION_BYTES];
+	char name[TREE_GENERATION_BYTES];
 	struct file_temporary t;
 	int r = file_temporary_make(fb, -1, request->parts, request->n_parts, &t);
 
 	if (r < 0)
 		return r;
-	file_record_generation_name(state->highest + 1, name);
+	tree_generation_name(state->highest + 1, name);
 	r = file_check_deadline(request);
 	if (r == 0)
 		r = file_temporary_link(fb, &t, state->chain_fd, name);
@@ -74,12 +73,12 @@ static int write_generation(struct file_backend *fb, const struct file_record_st
  * it is open its inode number is not used again, so that confirm() can tell it from any other. */
 static int open_base(struct file_record_state *state)
 {
-	char name[FILE_RECORD_GENERATION_BYTES];
+	char name[TREE_GENERATION_BYTES];
 	uint64_t lowest = 0, highest = 0;
 	CLEANUP_CLOSE int fd = -1;
 	int r;
 
-	file_record_generation_name(state->highest, name);
+	tree_generation_name(state->highest, name);
 	fd = openat(state->chain_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT || errno == ELOOP ? -EEXIST : file_error(errno);
@@ -165,7 +164,7 @@ int file_record_put(struct file_backend *fb, int parent_fd, const char *name,
 int file_record_open(const struct file_backend *fb, int parent_fd, const char *name,
 	struct backend_version *ret_version)
 {
-	char generation[FILE_RECORD_GENERATION_BYTES];
+	char generation[TREE_GENERATION_BYTES];
 	int fd = -EAGAIN;
 
 	for (int attempt = 0; attempt < MAX_ATTEMPTS && fd == -EAGAIN; attempt++) {
@@ -178,7 +177,7 @@ int file_record_open(const struct file_backend *fb, int parent_fd, const char *n
 			file_record_state_done(&state);
 			return -ENOENT;
 		}
-		file_record_generation_name(state.highest, generation);
+		tree_generation_name(state.highest, generation);
 		fd = openat(state.chain_fd, generation, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			fd = errno == ENOENT ? -EAGAIN : file_error(errno);
@@ -191,10 +190,10 @@ int file_record_open(const struct file_backend *fb, int parent_fd, const char *n
 /* Adds a tombstone. -EAGAIN when somebody else added something. */
 static int bury(const struct file_record_state *state)
 {
-	char name[FILE_RECORD_GENERATION_BYTES];
+	char name[TREE_GENERATION_BYTES];
 
-	file_record_generation_name(state->highest + 1, name);
-	if (symlinkat(TOMBSTONE, state->chain_fd, name) == 0)
+	tree_generation_name(state->highest + 1, name);
+	if (symlinkat(TREE_TOMBSTONE, state->chain_fd, name) == 0)
 		return 0;
 	return errno == EEXIST || errno == ENOENT ? -EAGAIN : file_error(errno);
 }

@@ -10,27 +10,13 @@
 #include "backends/file/file_record_state.h"
 #include "util/cleanup.h"
 #include "util/file_io.h"
-#include "util/uuid.h"
-
-static int make_incarnation(char ret[FILE_RECORD_INCARNATION_BYTES])
-{
-	struct uuid uuid;
-	int r = uuid_generate(&uuid);
-
-	if (r < 0)
-		return r;
-	ret[0] = '+';
-	for (int i = 0; i < 8; i++)
-		snprintf(ret + 1 + 2 * i, 3, "%02x", uuid.bytes[i] ^ uuid.bytes[15 - i]);
-	return 0;
-}
 
 /* Makes and opens a directory: an fd. */
 static int make_directory(int parent_fd, const char *name)
 {
 	int fd;
 
-	if (mkdirat(parent_fd, name, FILE_DIRECTORY_MODE) < 0)
+	if (mkdirat(parent_fd, name, TREE_DIRECTORY_MODE) < 0)
 		return file_error(errno);
 	fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? file_error(errno) : fd;
@@ -38,12 +24,12 @@ static int make_directory(int parent_fd, const char *name)
 
 static int write_first(int chain_fd, const struct blocking_request *request)
 {
-	char name[FILE_RECORD_GENERATION_BYTES];
+	char name[TREE_GENERATION_BYTES];
 	CLEANUP_CLOSE int fd = -1;
 	int r;
 
-	file_record_generation_name(1, name);
-	fd = openat(chain_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+	tree_generation_name(1, name);
+	fd = openat(chain_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, TREE_FILE_MODE);
 	if (fd < 0)
 		return file_error(errno);
 	r = file_io_write_all(fd, request->parts, request->n_parts);
@@ -95,8 +81,8 @@ int file_record_create(struct file_backend *fb, int parent_fd, const char *name,
 	const struct blocking_request *request, struct backend_version *ret_version)
 {
 	struct file_record_state state = {.chain_fd = -1};
-	char temporary[FILE_NAME_BYTES];
-	int r = make_incarnation(state.incarnation);
+	char temporary[TREE_NAME_BYTES];
+	int r = tree_incarnation_make(state.incarnation);
 
 	if (r < 0)
 		return r;
@@ -119,7 +105,7 @@ static int move_out(struct file_backend *fb, int parent_fd, const char *name,
 {
 	CLEANUP_CLOSE int record_fd =
 		openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	char temporary[FILE_NAME_BYTES];
+	char temporary[TREE_NAME_BYTES];
 
 	if (record_fd < 0)
 		return errno == ENOENT ? 0 : file_error(errno);
@@ -152,13 +138,13 @@ int file_record_clear(struct file_backend *fb, int parent_fd, const char *name)
 static void discard_chain(int parent_fd, const char *name)
 {
 	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	char generation[FILE_RECORD_GENERATION_BYTES];
+	char generation[TREE_GENERATION_BYTES];
 	uint64_t lowest = 0, highest = 0;
 
 	if (fd >= 0 && file_record_range(fd, &lowest, &highest) == 0) {
-		for (uint64_t g = lowest;
-			g != 0 && g <= highest && g - lowest < FILE_RECORD_MAX_FORGOTTEN; g++) {
-			file_record_generation_name(g, generation);
+		for (uint64_t g = lowest; g != 0 && g <= highest && g - lowest < TREE_MAX_FORGOTTEN;
+			g++) {
+			tree_generation_name(g, generation);
 			(void)unlinkat(fd, generation, 0);
 		}
 	}
@@ -171,7 +157,7 @@ void file_record_discard(int temporary_fd, const char *name)
 {
 	CLEANUP_CLOSE int fd =
 		openat(temporary_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	char incarnation[FILE_RECORD_INCARNATION_BYTES];
+	char incarnation[TREE_INCARNATION_BYTES];
 
 	if (fd < 0)
 		return;

@@ -4,23 +4,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "util/cleanup.h"
 
 #define MAX_ATTEMPTS 100
 
-void file_record_generation_name(uint64_t generation, char name[FILE_RECORD_GENERATION_BYTES])
-{
-	snprintf(name, FILE_RECORD_GENERATION_BYTES, "%016" PRIx64, generation);
-}
-
 void file_record_version(
 	const struct file_record_state *state, uint64_t generation, struct backend_version *ret)
 {
-	snprintf(ret->text, sizeof(ret->text), "r%s:%" PRIx64, state->incarnation, generation);
+	tree_record_version(state->incarnation, generation, ret);
 }
 
 /* A stream of its own over the directory; the caller's descriptor stays as it is. */
@@ -49,18 +42,6 @@ static const char *next_name(DIR *stream)
 	}
 }
 
-static bool parse_generation(const char *name, uint64_t *ret)
-{
-	uint64_t value = 0;
-
-	if (strspn(name, "0123456789abcdef") != 16 || name[16] != '\0')
-		return false;
-	for (; *name != '\0'; name++)
-		value = value << 4 | (uint64_t)(*name <= '9' ? *name - '0' : *name - 'a' + 10);
-	*ret = value;
-	return value != 0;
-}
-
 int file_record_range(int chain_fd, uint64_t *ret_lowest, uint64_t *ret_highest)
 {
 	uint64_t lowest = 0, highest = 0, generation;
@@ -71,7 +52,7 @@ int file_record_range(int chain_fd, uint64_t *ret_lowest, uint64_t *ret_highest)
 	if (stream == NULL)
 		return -errno;
 	while ((name = next_name(stream)) != NULL) {
-		if (!parse_generation(name, &generation))
+		if (!tree_generation_parse(name, &generation))
 			continue;
 		if (lowest == 0 || generation < lowest)
 			lowest = generation;
@@ -87,7 +68,7 @@ int file_record_range(int chain_fd, uint64_t *ret_lowest, uint64_t *ret_highest)
 	return r;
 }
 
-int file_record_incarnation(int record_fd, char ret[FILE_RECORD_INCARNATION_BYTES])
+int file_record_incarnation(int record_fd, char ret[TREE_INCARNATION_BYTES])
 {
 	DIR *stream = open_stream(record_fd);
 	const char *name;
@@ -99,7 +80,7 @@ int file_record_incarnation(int record_fd, char ret[FILE_RECORD_INCARNATION_BYTE
 	r = -errno;
 	if (name == NULL)
 		ret[0] = '\0';
-	else if (name[0] == '+' && strlen(name) < FILE_RECORD_INCARNATION_BYTES)
+	else if (tree_is_incarnation(name))
 		memcpy(ret, name, strlen(name) + 1);
 	else
 		r = -EISDIR;
@@ -110,7 +91,7 @@ int file_record_incarnation(int record_fd, char ret[FILE_RECORD_INCARNATION_BYTE
 /* -EAGAIN: it changed meanwhile. */
 static int read_chain(const struct file_backend *fb, int record_fd, struct file_record_state *state)
 {
-	char name[FILE_RECORD_GENERATION_BYTES];
+	char name[TREE_GENERATION_BYTES];
 	int r;
 
 	state->chain_fd = openat(
@@ -123,7 +104,7 @@ static int read_chain(const struct file_backend *fb, int record_fd, struct file_
 		return r;
 	if (state->highest == 0)
 		return -EAGAIN;
-	file_record_generation_name(state->highest, name);
+	tree_generation_name(state->highest, name);
 	if (fstatat(state->chain_fd, name, &state->st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
 	state->is_present = !S_ISLNK(state->st.st_mode);

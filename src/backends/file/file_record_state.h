@@ -6,12 +6,9 @@
 
 #include "backends/file/file_internal.h"
 
-#define FILE_RECORD_INCARNATION_BYTES 18 /* '+', 16 digits, NUL */
-#define FILE_RECORD_GENERATION_BYTES 17
-
 struct file_record_state {
-	char incarnation[FILE_RECORD_INCARNATION_BYTES]; /* "": the directory is empty or absent */
-	int chain_fd;                                    /* of +<incarnation>, or -1 */
+	char incarnation[TREE_INCARNATION_BYTES]; /* "": the directory is empty or absent */
+	int chain_fd;                             /* of +<incarnation>, or -1 */
 	uint64_t lowest, highest;
 	bool is_present; /* the highest generation is no tombstone */
 	struct stat st;  /* of the highest generation */
@@ -24,13 +21,11 @@ int file_record_state_read(const struct file_backend *fb, int parent_fd, const c
 
 void file_record_state_done(struct file_record_state *state);
 
-void file_record_generation_name(uint64_t generation, char name[FILE_RECORD_GENERATION_BYTES]);
-
 /* The lowest and highest generation in the directory; both 0 when there is none. */
 int file_record_range(int chain_fd, uint64_t *ret_lowest, uint64_t *ret_highest);
 
 /* The one entry of a record's directory, "" when it is empty; -EISDIR when it is none. */
-int file_record_incarnation(int record_fd, char ret[FILE_RECORD_INCARNATION_BYTES]);
+int file_record_incarnation(int record_fd, char ret[TREE_INCARNATION_BYTES]);
 
 void file_record_version(
 	const struct file_record_state *state, uint64_t generation, struct backend_version *ret);

@@ -15,7 +15,7 @@ static int open_unnamed(struct file_backend *fb, int directory_fd)
 
 	if (directory_fd < 0 || !atomic_load_explicit(&fb->has_unnamed, memory_order_relaxed))
 		return -EOPNOTSUPP;
-	fd = openat(directory_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, FILE_MODE);
+	fd = openat(directory_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, TREE_FILE_MODE);
 	if (fd >= 0)
 		return fd;
 	error = errno;
@@ -33,7 +33,8 @@ static int open_named(struct file_backend *fb, struct file_temporary *t)
 	int fd;
 
 	file_unique_name(fb, t->name);
-	fd = openat(fb->temporary_fd, t->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+	fd = openat(
+		fb->temporary_fd, t->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, TREE_FILE_MODE);
 	if (fd < 0)
 		return file_error(errno);
 	t->is_named = true;

@@ -9,7 +9,7 @@
 struct file_temporary {
 	int fd;
 	bool is_named; /* in .tmp+ */
-	char name[FILE_NAME_BYTES];
+	char name[TREE_NAME_BYTES];
 	struct stat st;
 };
 

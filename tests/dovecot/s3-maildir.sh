@@ -1,0 +1,3 @@
+#!/bin/sh
+# Dovecot end to end on mailfs over S3: maildir.
+exec "$(dirname "$0")/mailfs-on-store.sh" s3 maildir
