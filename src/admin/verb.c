@@ -9,7 +9,9 @@
 #include <string.h>
 #include "admin/client.h"
 #include "admin/find_daemon.h"
+#include "config/option_list.h"
 #include "util/cleanup.h"
+#include "util/text_list.h"
 
 #define TEXT_BYTES 32
 
@@ -97,6 +99,33 @@ enum admin_status verb_parse(
 	}
 	status = take_positional(arguments, argc - optind, argv + optind);
 	*ret_done = status != ADMIN_OK;
+	return status;
+}
+
+/* One unescaped option of the backend. */
+static enum admin_status take_one(const char *option, char ***options)
+{
+	int r = text_list_append(options, option);
+
+	return r < 0 ? verb_fail("%s: %s", option, strerror(-r)) : ADMIN_OK;
+}
+
+enum admin_status verb_take_options(
+	const struct admin_verb *verb, const char *list, char ***options)
+{
+	enum admin_status status = ADMIN_OK;
+
+	while (status == ADMIN_OK) {
+		CLEANUP_FREE char *option = NULL;
+		int r = option_list_next(&list, &option);
+
+		if (r < 0)
+			return verb_usage(
+				verb, "the list of options behind -o ends in a lone backslash");
+		if (option == NULL)
+			break;
+		status = take_one(option, options);
+	}
 	return status;
 }
 

@@ -27,7 +27,7 @@ struct admin_verb {
 };
 
 extern const struct admin_verb verb_format, verb_status, verb_flush, verb_evict, verb_metrics,
-	verb_help;
+	verb_dump, verb_help;
 
 /* All verbs, NULL at the end. */
 extern const struct admin_verb *const admin_verbs[];
@@ -48,6 +48,11 @@ struct verb_arguments {
 /* ADMIN_OK: go on. Else *ret_done is set and the returned status is the verb's. */
 enum admin_status verb_parse(
 	struct verb_arguments *arguments, int argc, char **argv, bool *ret_done);
+
+/* Appends the options of the backend in the list behind -o to *options, a list of text_list.h that
+ * the caller frees. A failure has been printed. */
+enum admin_status verb_take_options(
+	const struct admin_verb *verb, const char *list, char ***options);
 
 /* Complains about wrong use, with a hint; ADMIN_USAGE. */
 enum admin_status verb_usage(const struct admin_verb *verb, const char *format, ...)

@@ -7,7 +7,6 @@
 #include <string.h>
 #include "backends/backend_chain.h"
 #include "backends/registry.h"
-#include "config/option_list.h"
 #include "util/cleanup.h"
 #include "util/parse_number.h"
 #include "util/text_list.h"
@@ -33,32 +32,6 @@ static enum admin_status take_depth(const char *text, uint32_t *ret)
 	return ADMIN_OK;
 }
 
-/* One unescaped option of the backend. */
-static enum admin_status take_one(struct format_arguments *arguments, const char *option)
-{
-	int r = text_list_append(&arguments->options, option);
-
-	return r < 0 ? verb_fail("%s: %s", option, strerror(-r)) : ADMIN_OK;
-}
-
-static enum admin_status take_list(struct format_arguments *arguments, const char *list)
-{
-	enum admin_status status = ADMIN_OK;
-
-	while (status == ADMIN_OK) {
-		CLEANUP_FREE char *option = NULL;
-		int r = option_list_next(&list, &option);
-
-		if (r < 0)
-			return verb_usage(&verb_format,
-				"the list of options behind -o ends in a lone backslash");
-		if (option == NULL)
-			break;
-		status = take_one(arguments, option);
-	}
-	return status;
-}
-
 static enum admin_status take_option(struct format_arguments *arguments, int option, char **argv)
 {
 	switch (option) {
@@ -68,7 +41,7 @@ static enum admin_status take_option(struct format_arguments *arguments, int opt
 		arguments->json = true;
 		return ADMIN_OK;
 	case 'o':
-		return take_list(arguments, optarg);
+		return verb_take_options(&verb_format, optarg, &arguments->options);
 	case ':':
 		return verb_usage(&verb_format, "no value behind '%s'", argv[optind - 1]);
 	default:

@@ -10,6 +10,7 @@ const struct admin_verb *const admin_verbs[] = {
 	&verb_flush,
 	&verb_evict,
 	&verb_metrics,
+	&verb_dump,
 	&verb_help,
 	NULL,
 };

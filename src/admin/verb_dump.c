@@ -1,0 +1,216 @@
+#include <config.h>
+#include "admin/verb.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "admin/dump.h"
+#include "backends/backend_chain.h"
+#include "backends/registry.h"
+#include "cache/body_object.h"
+#include "util/cleanup.h"
+#include "util/text_list.h"
+
+struct dump_arguments {
+	bool content, records;
+	const char *url, *key;
+	char **options; /* of the backend */
+};
+
+/* What an object is, which its key says, and what has to be known of it. */
+enum kind {
+	KIND_NONE,
+	KIND_VOLUME,
+	KIND_BODY,
+	KIND_SEGMENT, /* or a part of one */
+	KIND_CHECKPOINT,
+};
+
+struct object {
+	enum kind kind;
+	struct uuid body;
+	struct position position;
+	uint16_t part;
+	uint32_t account;
+	uint64_t number;
+};
+
+static struct object object_of(const char *key)
+{
+	struct object o = {.kind = KIND_NONE};
+	uint64_t account;
+
+	if (strcmp(key, "volume.json") == 0)
+		o.kind = KIND_VOLUME;
+	else if (body_object_parse_key(key, &account, &o.body))
+		o.kind = KIND_BODY;
+	else if (position_parse_segment_key(key, &o.position, &o.part))
+		o.kind = KIND_SEGMENT;
+	else if (position_parse_checkpoint_key(key, &o.account, &o.number))
+		o.kind = KIND_CHECKPOINT;
+	return o;
+}
+
+/* ---- the command line */
+
+static enum admin_status take_option(struct dump_arguments *arguments, int option, char **argv)
+{
+	switch (option) {
+	case 'c':
+		arguments->content = true;
+		return ADMIN_OK;
+	case 'r':
+		arguments->records = true;
+		return ADMIN_OK;
+	case 'j':
+		return ADMIN_OK;
+	case 'o':
+		return verb_take_options(&verb_dump, optarg, &arguments->options);
+	case ':':
+		return verb_usage(&verb_dump, "no value behind '%s'", argv[optind - 1]);
+	default:
+		return verb_usage(&verb_dump, "unknown option '%s'", argv[optind - 1]);
+	}
+}
+
+static enum admin_status take_words(struct dump_arguments *arguments, int n, char **words)
+{
+	if (n < 2)
+		return verb_usage(&verb_dump, n == 0 ? "no URL given" : "no KEY given");
+	if (n > 2)
+		return verb_usage(&verb_dump, "one word too many: '%s'", words[2]);
+	arguments->url = words[0];
+	arguments->key = words[1];
+	return ADMIN_OK;
+}
+
+static enum admin_status check_kind(const struct dump_arguments *arguments, enum kind kind)
+{
+	if (kind == KIND_NONE)
+		return verb_usage(&verb_dump,
+			"'%s' is no key of an object that can be shown: volume.json, accounts/..., "
+			"journal/... as a listing has them",
+			arguments->key);
+	if (arguments->content && kind != KIND_BODY)
+		return verb_usage(&verb_dump, "--content is for bodies");
+	if (arguments->records && kind != KIND_SEGMENT && kind != KIND_CHECKPOINT)
+		return verb_usage(&verb_dump, "--records is for segments, parts and checkpoints");
+	return ADMIN_OK;
+}
+
+static enum admin_status parse(
+	struct dump_arguments *arguments, int argc, char **argv, bool *ret_done)
+{
+	static const struct option options[] = {
+		{"content", no_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'},
+		{"json", no_argument, NULL, 'j'},
+		{"records", no_argument, NULL, 'r'},
+		{NULL, 0, NULL, 0},
+	};
+	enum admin_status status = ADMIN_OK;
+	int option;
+
+	*ret_done = true;
+	optind = 0;
+	opterr = 0;
+	while (status == ADMIN_OK &&
+		(option = getopt_long(argc, argv, ":ho:", options, NULL)) != -1) {
+		if (option == 'h') {
+			verb_print_help(&verb_dump);
+			return ADMIN_OK;
+		}
+		status = take_option(arguments, option, argv);
+	}
+	if (status == ADMIN_OK)
+		status = take_words(arguments, argc - optind, argv + optind);
+	if (status == ADMIN_OK)
+		status = check_kind(arguments, object_of(arguments->key).kind);
+	*ret_done = status != ADMIN_OK;
+	return status;
+}
+
+/* ---- doing it */
+
+static int show(struct dump *dump)
+{
+	struct object o = object_of(dump->key);
+
+	switch (o.kind) {
+	case KIND_VOLUME:
+		return dump_volume(dump);
+	case KIND_BODY:
+		return dump_body(dump, &o.body);
+	case KIND_SEGMENT:
+		return dump_segment(dump, &o.position, o.part);
+	case KIND_CHECKPOINT:
+		return dump_checkpoint(dump, o.account, o.number);
+	case KIND_NONE:
+		break;
+	}
+	return -EINVAL;
+}
+
+static enum admin_status show_from(const struct dump_arguments *arguments, struct backend *backend)
+{
+	struct dump dump = {.backend = backend,
+		.key = arguments->key,
+		.content = arguments->content,
+		.records = arguments->records,
+		.problems = json_array()};
+	enum admin_status status = ADMIN_OK;
+	int r = show(&dump);
+
+	if (r == -ENOENT)
+		status = verb_fail("there is no '%s' at '%s'", dump.key, arguments->url);
+	else if (r < 0)
+		status = verb_fail("cannot read '%s': %s", dump.key, strerror(-r));
+	else if (dump.problems == NULL || json_array_size(dump.problems) > 0)
+		status = ADMIN_FAILED;
+	if (fflush(stdout) != 0 || ferror(stdout))
+		status = verb_fail("cannot write: %s", strerror(errno));
+	json_decref(dump.problems);
+	return status;
+}
+
+static enum admin_status run(const struct admin_verb *verb, int argc, char **argv)
+{
+	struct dump_arguments arguments = {.content = false};
+	struct backend_chain chain = {.backend = NULL};
+	CLEANUP_FREE char *message = NULL;
+	struct backend *driver;
+	bool done;
+	enum admin_status status = parse(&arguments, argc, argv, &done);
+	int r = 0;
+
+	(void)verb;
+	if (!done)
+		r = backend_open_url(
+			arguments.url, (const char *const *)arguments.options, &driver, &message);
+	if (!done && r == 0)
+		r = backend_chain_build(driver, NULL, &chain, &message);
+	if (!done && r < 0)
+		status = verb_fail("%s", message != NULL ? message : strerror(-r));
+	else if (!done)
+		status = show_from(&arguments, chain.backend);
+	backend_chain_done(&chain);
+	text_list_free(arguments.options);
+	return status;
+}
+
+const struct admin_verb verb_dump = {
+	.name = "dump",
+	.arguments = "[-o OPTIONS] [--content | --records] URL KEY",
+	.summary = "Shows one object of the volume at URL as JSON, and checks it.",
+	.help = "  -o OPTIONS  options of the backend: mailfs-backends(7)\n"
+		"  --content   of a body: nothing but its content, as it is\n"
+		"  --records   of a segment, a part or a checkpoint: each record, too\n"
+		"\n"
+		"KEY is the object's name as a listing of the store has it, below the volume's\n"
+		"prefix: volume.json, accounts/HASH/ACCOUNT/body/ID, journal/NODE/INCARNATION/\n"
+		"SEQUENCE, ... The volume need not be mounted and is not changed. What is wrong "
+		"with\n"
+		"the object is said, and the status is 1; what could be read is shown all the "
+		"same.\n",
+	.run = run,
+};
