@@ -109,10 +109,13 @@ static void fail(struct nfs_connection *c)
 	c->state = IDLE;
 	c->is_wanted = false;
 	end(c);
-	if (was_up && c->has_answered)
+	if (was_up && c->has_answered) { /* at once */
 		c->pause_ms = NFS_RECONNECT_MIN_MS;
-	c->retry_ms = now_ms + c->pause_ms;
-	c->pause_ms = 2 * c->pause_ms;
+		c->retry_ms = now_ms;
+	} else {
+		c->retry_ms = now_ms + c->pause_ms;
+		c->pause_ms = 2 * c->pause_ms;
+	}
 	if (c->pause_ms > NFS_RECONNECT_MAX_MS)
 		c->pause_ms = NFS_RECONNECT_MAX_MS;
 	if (was_up)
