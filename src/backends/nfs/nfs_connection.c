@@ -36,6 +36,7 @@ struct nfs_connection {
 	uint32_t pause_ms;
 	unsigned int n_failures;
 	bool is_wanted; /* IDLE: connect as soon as retry_ms allows */
+	bool is_begun;  /* CONNECTING: libnfs has not called back yet */
 	bool is_broken; /* to be ended when libnfs has returned */
 	bool is_ending; /* callbacks that come now are those of rpc_destroy_context() */
 	char error[160];
@@ -88,6 +89,11 @@ static void end(struct nfs_connection *c)
 
 	if (c->rpc != NULL) {
 		c->is_ending = true;
+		/* rpc_destroy_context() forgets an attempt to connect; told that it has failed,
+		 * libnfs frees what that needed. */
+		if (c->is_begun)
+			(void)rpc_service(c->rpc, POLLHUP);
+		c->is_begun = false;
 		rpc_destroy_context(c->rpc);
 		c->is_ending = false;
 		c->rpc = NULL;
@@ -153,6 +159,7 @@ static void connected(struct rpc_context *rpc, int status, void *data, void *arg
 	struct nfs_connection *c = arg;
 	int one = 1;
 
+	c->is_begun = false;
 	if (c->is_ending)
 		return;
 	if (status != RPC_STATUS_SUCCESS) {
@@ -194,6 +201,8 @@ static void connect_now(struct nfs_connection *c)
 		libnfs_auth_destroy(credentials);
 	if (r < 0)
 		c->is_broken = true;
+	else if (c->state == CONNECTING && !c->is_broken)
+		c->is_begun = true;
 }
 
 void nfs_connection_want(struct nfs_connection *c)
