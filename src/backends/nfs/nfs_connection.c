@@ -202,6 +202,7 @@ static void connect_now(struct nfs_connection *c)
 		libnfs_auth_destroy(credentials);
 	if (r < 0)
 		c->is_broken = true;
+	else if (c->state == CONNECTING && !c->is_broken)
 }
 
 void nfs_connection_want(struct nfs_connection *c)
