@@ -82,6 +82,7 @@ static double measure_patch(unsigned int shift)
 
 static double measure_mail(unsigned int shift)
 {
+	struct file_data_span span = {.data = buffer, .size_bytes = 16384};
 	uint64_t start = clock_monotonic_ns();
 	struct extent missing;
 
@@ -90,7 +91,7 @@ static double measure_mail(unsigned int shift)
 
 		write_at(&inode, 0, 8192);
 		write_at(&inode, 8192, 8192);
-		must(file_data_read(node, &inode, 0, buffer, 16384, &missing), "read");
+		must(file_data_read(node, &inode, &span, &missing), "read");
 	}
 	return us_since(start, COUNT / 4);
 }
