@@ -41,7 +41,10 @@ static int ask_mount(const char *target, char **ret, char **ret_message)
 			target, target);
 	if (r == -EACCES)
 		return message_set(ret_message, r,
-			"only root may ask for the daemon of '%s'; run as root", target);
+			"'%s' does not answer this user; be the user who mounted it (or root, if "
+			"it "
+			"is mounted with allow_other), or name its state directory instead",
+			target);
 	if (r < 0)
 		return message_set(ret_message, r,
 			"'%s' does not tell its control socket: %s; name its state directory "

@@ -2,6 +2,7 @@
 #include "cache/body_uploader.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cache/body_map.h"
@@ -21,11 +22,16 @@
 #define FIRST_PAUSE_MS 500
 #define LONGEST_PAUSE_MS 30000
 
+/* Different bodies that fail for the first time, with no success between: then it is the backend.
+ */
+#define FAILURES_IN_A_ROW 4
+
 struct queued {
 	struct list_node node;
 	uint64_t ino;
 	uint64_t since_ms; /* monotonic: queued first */
 	uint64_t due_ms;
+	uint64_t pause_ms; /* after its last failure; 0: it did not fail */
 };
 
 struct body_uploader {
@@ -36,14 +42,17 @@ struct body_uploader {
 	struct lock lock;
 	struct lock_condition changed;
 	struct list_node queue;          /* of struct queued, by due time; protected by lock */
-	uint64_t n_queued;               /* in the queue or in flight; protected by lock */
+	struct list_node retries;        /* likewise: those that failed; protected by lock */
+	uint64_t n_queued;               /* in a list or in flight; protected by lock */
+	uint64_t n_failing;              /* of these, those that failed; protected by lock */
 	unsigned int in_flight;          /* protected by lock */
 	unsigned int flushing;           /* callers that wait; protected by lock */
 	bool stopping;                   /* protected by lock */
 	uint64_t next_wave_ms;           /* protected by lock */
-	uint64_t pause_until_ms;         /* after a failure; protected by lock */
+	unsigned int failures_in_a_row;  /* protected by lock */
+	uint64_t pause_until_ms;         /* when it is the backend that fails; protected by lock */
 	uint64_t pause_ms;               /* protected by lock */
-	int last_error;                  /* of the last put; protected by lock */
+	int last_error;                  /* of those that fail; protected by lock */
 	uint64_t objects, objects_bytes; /* protected by lock */
 };
 
@@ -58,14 +67,20 @@ struct body_uploader *body_uploader_new(struct node *node, uint64_t delay_ms)
 	lock_init(&u->lock);
 	lock_condition_init(&u->changed);
 	list_init(&u->queue);
+	list_init(&u->retries);
 	return u;
 }
 
-static void push_locked(struct body_uploader *u, struct queued *q, uint64_t due_ms)
-	REQUIRES(u->lock)
+/* Most are due last; a new one is, unless it failed before or goes on at once. */
+static void push_locked(struct body_uploader *u, struct list_node *list, struct queued *q,
+	uint64_t due_ms) REQUIRES(u->lock)
 {
+	struct list_node *before = list->previous;
+
 	q->due_ms = due_ms;
-	list_append(&u->queue, &q->node);
+	while (before != list && LIST_ENTRY(before, struct queued, node)->due_ms > due_ms)
+		before = before->previous;
+	list_prepend(before, &q->node);
 	lock_condition_signal(&u->changed);
 }
 
@@ -83,38 +98,78 @@ void body_uploader_enqueue(struct body_uploader *u, uint64_t ino)
 	q->since_ms = clock_monotonic_ms();
 	lock_acquire(&u->lock);
 	u->n_queued++;
-	push_locked(u, q, q->since_ms + u->delay_ms);
+	push_locked(u, &u->queue, q, q->since_ms + u->delay_ms);
 	lock_release(&u->lock);
 }
 
-/* The end of one body's turn: it leaves, or goes to the end of the queue. */
+static uint64_t next_pause_ms(uint64_t pause_ms)
+{
+	if (pause_ms == 0)
+		return FIRST_PAUSE_MS;
+	return pause_ms * 2 < LONGEST_PAUSE_MS ? pause_ms * 2 : LONGEST_PAUSE_MS;
+}
+
+/* One that fails waits alone, so that it does not delay the others. What to say, or NULL. */
+static const char *note_failure_locked(
+	struct body_uploader *u, struct queued *q, int error, uint64_t now_ms) REQUIRES(u->lock)
+{
+	const char *what = NULL;
+
+	u->last_error = error;
+	if (q->pause_ms == 0) {
+		u->n_failing++;
+		u->failures_in_a_row++;
+		if (u->failures_in_a_row < FAILURES_IN_A_ROW)
+			what = "this body waits, the others go on";
+		else if (u->failures_in_a_row == FAILURES_IN_A_ROW)
+			what = "and so do others: all wait";
+	}
+	q->pause_ms = next_pause_ms(q->pause_ms);
+	if (u->failures_in_a_row >= FAILURES_IN_A_ROW && now_ms >= u->pause_until_ms) {
+		u->pause_ms = next_pause_ms(u->pause_ms);
+		u->pause_until_ms = now_ms + u->pause_ms;
+	}
+	return what;
+}
+
+static void note_success_locked(struct body_uploader *u, struct queued *q) REQUIRES(u->lock)
+{
+	if (q->pause_ms > 0)
+		u->n_failing--;
+	q->pause_ms = 0;
+	u->failures_in_a_row = 0;
+	u->pause_ms = u->pause_until_ms = 0;
+	if (u->n_failing == 0)
+		u->last_error = 0;
+}
+
+/* The end of one body's turn: it leaves, or is queued again. */
 static void end_turn(
 	struct body_uploader *u, struct queued *q, bool again, uint64_t delay_ms, int error)
 {
-	uint64_t now_ms = clock_monotonic_ms();
+	uint64_t now_ms = clock_monotonic_ms(), ino = q->ino;
+	const char *what = NULL;
 
 	lock_acquire(&u->lock);
 	u->in_flight--;
-	if (error < 0) {
-		u->pause_ms = u->pause_ms == 0 ? FIRST_PAUSE_MS : u->pause_ms * 2;
-		if (u->pause_ms > LONGEST_PAUSE_MS)
-			u->pause_ms = LONGEST_PAUSE_MS;
-		u->pause_until_ms = now_ms + u->pause_ms;
-	} else {
-		u->pause_ms = u->pause_until_ms = 0;
-	}
-	if (u->last_error == 0 && error < 0)
-		log_warning("uploads to the backend fail (%s): they will be tried again",
-			strerror(-error));
-	u->last_error = error;
-	if (again) {
-		push_locked(u, q, now_ms + delay_ms);
+	if (error < 0)
+		what = note_failure_locked(u, q, error, now_ms);
+	if (error == 0 || !again)
+		note_success_locked(u, q);
+	if (error < 0 && again) {
+		push_locked(u, &u->retries, q, now_ms + q->pause_ms);
+	} else if (again) {
+		push_locked(u, &u->queue, q, now_ms + delay_ms);
 	} else {
 		u->n_queued--;
 		free(q);
 	}
 	lock_condition_broadcast(&u->changed);
 	lock_release(&u->lock);
+	if (what != NULL)
+		log_warning("the body of inode %" PRIu64 " cannot be uploaded (%s): %s, it will be "
+			    "tried again",
+			ino, strerror(-error), what);
 }
 
 struct flight {
@@ -173,24 +228,42 @@ static struct flight *prepare(struct body_uploader *u, struct queued *q)
 	return f;
 }
 
+/* When the first of the list is due; UINT64_MAX: it is empty. */
+static uint64_t due_ms_of(struct list_node *list)
+{
+	return list_is_empty(list) ? UINT64_MAX
+				   : LIST_ENTRY(list->next, struct queued, node)->due_ms;
+}
+
+/* The list that is due first. A flush does not wait for what is new. */
+static struct list_node *first_due_locked(struct body_uploader *u, uint64_t *ret_due_ms)
+	REQUIRES(u->lock)
+{
+	uint64_t fresh_ms = due_ms_of(&u->queue), retry_ms = due_ms_of(&u->retries);
+
+	if (u->flushing > 0 && fresh_ms != UINT64_MAX)
+		fresh_ms = 0;
+	*ret_due_ms = fresh_ms <= retry_ms ? fresh_ms : retry_ms;
+	return fresh_ms <= retry_ms ? &u->queue : &u->retries;
+}
+
 /* Everything that is due, as far as there is room. */
 static unsigned int take_due_locked(struct body_uploader *u, struct queued *ret[MAX_IN_FLIGHT])
 	REQUIRES(u->lock)
 {
-	uint64_t now_ms = clock_monotonic_ms();
+	uint64_t now_ms = clock_monotonic_ms(), due_ms;
 	unsigned int n = 0;
 
 	if (now_ms < u->pause_until_ms || u->in_flight > MAX_IN_FLIGHT - WAVE ||
 		(now_ms < u->next_wave_ms && u->flushing == 0))
 		return 0;
-	while (u->in_flight < MAX_IN_FLIGHT && !list_is_empty(&u->queue)) {
-		struct queued *q = LIST_ENTRY(u->queue.next, struct queued, node);
+	while (u->in_flight < MAX_IN_FLIGHT) {
+		struct list_node *list = first_due_locked(u, &due_ms);
 
-		if (q->due_ms > now_ms && u->flushing == 0)
+		if (due_ms > now_ms)
 			break;
-		list_remove(&q->node);
+		ret[n++] = LIST_ENTRY(list_take_first(list), struct queued, node);
 		u->in_flight++;
-		ret[n++] = q;
 	}
 	if (n > 0)
 		u->next_wave_ms = now_ms + BETWEEN_WAVES_MS;
@@ -228,13 +301,11 @@ static uint64_t next_due_locked(struct body_uploader *u) REQUIRES(u->lock)
 {
 	uint64_t due_ms;
 
-	if (list_is_empty(&u->queue) || u->in_flight > MAX_IN_FLIGHT - WAVE)
+	(void)first_due_locked(u, &due_ms);
+	if (due_ms == UINT64_MAX || u->in_flight > MAX_IN_FLIGHT - WAVE)
 		return UINT64_MAX / 2;
-	due_ms = LIST_ENTRY(u->queue.next, struct queued, node)->due_ms;
-	if (due_ms < u->next_wave_ms)
+	if (due_ms < u->next_wave_ms && u->flushing == 0)
 		due_ms = u->next_wave_ms;
-	if (u->flushing > 0)
-		due_ms = 0;
 	return due_ms > u->pause_until_ms ? due_ms : u->pause_until_ms;
 }
 
@@ -345,6 +416,8 @@ int body_uploader_flush(struct body_uploader *u, uint64_t deadline_ms)
 	lock_acquire(&u->lock);
 	u->flushing++;
 	u->pause_until_ms = 0;
+	for (struct list_node *n = u->retries.next; n != &u->retries; n = n->next)
+		LIST_ENTRY(n, struct queued, node)->due_ms = 0;
 	lock_condition_broadcast(&u->changed);
 	while (u->n_queued > 0 && r == 0)
 		r = lock_condition_wait_until(&u->changed, &u->lock, deadline_ms);
@@ -355,17 +428,24 @@ int body_uploader_flush(struct body_uploader *u, uint64_t deadline_ms)
 	return r;
 }
 
-void body_uploader_get_figures(struct body_uploader *u, struct body_uploader_figures *ret)
+static uint64_t oldest_in(struct list_node *list, uint64_t oldest_ms)
 {
-	uint64_t oldest_ms = UINT64_MAX, now_ms = clock_monotonic_ms();
-
-	lock_acquire(&u->lock);
-	for (struct list_node *n = u->queue.next; n != &u->queue; n = n->next) {
+	for (struct list_node *n = list->next; n != list; n = n->next) {
 		struct queued *q = LIST_ENTRY(n, struct queued, node);
 
 		if (q->since_ms < oldest_ms)
 			oldest_ms = q->since_ms;
 	}
+	return oldest_ms;
+}
+
+void body_uploader_get_figures(struct body_uploader *u, struct body_uploader_figures *ret)
+{
+	uint64_t oldest_ms = UINT64_MAX, now_ms = clock_monotonic_ms();
+
+	lock_acquire(&u->lock);
+	oldest_ms = oldest_in(&u->queue, oldest_ms);
+	oldest_ms = oldest_in(&u->retries, oldest_ms);
 	ret->queued = u->n_queued;
 	ret->objects = u->objects;
 	ret->objects_bytes = u->objects_bytes;
@@ -395,6 +475,7 @@ void body_uploader_free(struct body_uploader *u)
 
 	if (u == NULL)
 		return;
+	list_splice(&u->queue, &u->retries);
 	while ((node = list_take_first(&u->queue)) != NULL)
 		free(LIST_ENTRY(node, struct queued, node));
 	lock_condition_done(&u->changed);

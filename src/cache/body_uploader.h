@@ -9,7 +9,8 @@
  *
  * Crash safety. Before an object is put, a durable KEY_NODE_PENDING record names it; the record
  * goes in the same batch that refers to the object. What a crash leaves pending is removed. A
- * failed put is tried again, with growing pauses; nothing dirty is ever dropped.
+ * failed put is tried again, with growing pauses; nothing dirty is ever dropped. A body that fails
+ * waits alone and does not delay the others; when several fail one after the other, all wait.
  */
 #ifndef MAILFS_CACHE_BODY_UPLOADER_H
 #define MAILFS_CACHE_BODY_UPLOADER_H

@@ -15,6 +15,7 @@
 #include "daemon/stack.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/message.h"
 
 /* What systemd has to grant beyond the bounded flush: closing the store. */
 #define CLOSE_MARGIN_MS 60000
@@ -61,18 +62,33 @@ static void announce_end(const struct startup *startup)
 	log_info("'%s' is unmounted; finishing", startup->stack.mountpoint);
 }
 
+/* Of an ordinary user fusermount3 has said on standard error what it does not like. */
+static int explain_no_mount(const char *mountpoint, int error, char **ret_message)
+{
+	const char *hint = "";
+
+	if (access("/dev/fuse", R_OK | W_OK) < 0)
+		return message_set(ret_message, error,
+			"cannot mount at '%s': /dev/fuse cannot be opened: %s%s", mountpoint,
+			strerror(errno),
+			errno == EACCES ? "; only root can let users open it, or mount" : "");
+	if (geteuid() != 0 && access(mountpoint, W_OK) < 0)
+		hint = "; only root can mount where he may not write: give a mountpoint of your "
+		       "own";
+	else if (geteuid() != 0 && error == -EPERM)
+		hint = "; not everything is allowed to users, see fusermount3(1); or mount as root";
+	return message_set(ret_message, error, "cannot mount at '%s': %s%s", mountpoint,
+		strerror(-error), hint);
+}
+
 /* Mounts, serves, and returns when the mount is gone. */
 static int serve(struct startup *startup, char **ret_message)
 {
 	struct session *session = startup->stack.session;
 	int r = session_mount(session);
 
-	if (r < 0) {
-		if (asprintf(ret_message, "cannot mount at '%s': %s", startup->stack.mountpoint,
-			    strerror(-r)) < 0)
-			*ret_message = NULL;
-		return r;
-	}
+	if (r < 0)
+		return explain_no_mount(startup->stack.mountpoint, r, ret_message);
 	signals_end_session(session);
 	r = session_run(session);
 	signals_forget_session();

@@ -1,8 +1,9 @@
 /*
  * mount_question.h: what one may ask the daemon behind a mount, by ioctl(2) on the mount's root.
  *
- * Only root gets an answer (-EACCES to others). A filesystem of another kind gives -ENOTTY. The
- * numbers are fixed for ever: mailfs-admin and umount of one version ask a daemon of another.
+ * Only root and the user who mounted it get an answer (-EACCES to others). A filesystem of another
+ * kind gives -ENOTTY. The numbers are fixed for ever: mailfs-admin and umount of one version ask a
+ * daemon of another.
  */
 #ifndef MAILFS_UTIL_MOUNT_QUESTION_H
 #define MAILFS_UTIL_MOUNT_QUESTION_H

@@ -295,53 +295,6 @@ START_TEST(test_removals_fail)
 }
 END_TEST
 
-static void unlink_body(const char *name, uint64_t ino)
-{
-	ck_assert_int_eq(fs_unlink(fixture.fs, user, name), 0);
-	fs_forget(fixture.fs, ino, 1);
-}
-
-/* The first object in the order of removal never goes: the others do, at once, also those that come
- * later; and it goes as soon as it can. */
-START_TEST(test_one_removal_fails)
-{
-	struct backend_result list;
-	uint64_t inos[12], end_ms;
-	char name[16], rules[160];
-
-	begin();
-	end_ms = clock_monotonic_ms() + 30000;
-	for (unsigned int i = 0; i < 12; i++) {
-		snprintf(name, sizeof(name), "u.%u", i + 1);
-		inos[i] = make_body(name, i);
-	}
-	ck_assert_int_eq(flush(10000), 0);
-	ck_assert_int_eq(backend_list_wait(fixture.backend, "accounts/", NULL, 100, &list), 0);
-	ck_assert_uint_eq(list.n_entries, 12);
-	snprintf(rules, sizeof(rules), "remove:key=%s:error=EACCES", list.entries[0].key);
-	backend_result_done(&list);
-	set_faults(rules);
-	for (unsigned int i = 0; i < 11; i++) {
-		snprintf(name, sizeof(name), "u.%u", i + 1);
-		unlink_body(name, inos[i]);
-	}
-	while (n_objects() > 2 && clock_monotonic_ms() < end_ms)
-		usleep(5000);
-	unlink_body("u.12", inos[11]);
-	while (n_objects() > 1 && clock_monotonic_ms() < end_ms)
-		usleep(5000);
-	ck_assert_uint_eq(n_objects(), 1);
-	ck_assert_int_eq(figures().backend_error, -EACCES);
-	ck_assert_uint_eq(figures().objects_removed, 11);
-	ck_assert_int_eq(flush(100), -EACCES);
-	set_faults("");
-	ck_assert_int_eq(flush(10000), 0);
-	ck_assert_uint_eq(n_objects(), 0);
-	ck_assert_int_eq(figures().backend_error, 0);
-	node_fixture_done(&fixture);
-}
-END_TEST
-
 /* A file deleted before its upload never travels; one that is deleted often leaves nothing. */
 START_TEST(test_nothing_stays)
 {
@@ -568,7 +521,6 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_object_is_lost);
 	tcase_add_test(tc, test_replaced_while_fetched);
 	tcase_add_loop_test(tc, test_removals_fail, 0, 2);
-	tcase_add_test(tc, test_one_removal_fails);
 	tcase_add_test(tc, test_nothing_stays);
 	tcase_add_test(tc, test_full_disk);
 	tcase_add_test(tc, test_full_disk_and_evicted);

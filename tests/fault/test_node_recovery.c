@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "cache/body_evictor.h"
 #include "cache/node_private.h"
 #include "cache/transaction.h"
 #include "node_fixture.h"
+#include "util/clock.h"
 
 #define BODY_BYTES 50000
 
@@ -232,6 +234,35 @@ START_TEST(test_damaged_file)
 }
 END_TEST
 
+/* A body that cannot be uploaded, since it is damaged here, is not lost and delays nobody. */
+START_TEST(test_damaged_before_upload)
+{
+	uint64_t end_ms = clock_monotonic_ms() + 60000;
+	struct key key;
+
+	begin();
+	node_fixture_close(&fixture);
+	fixture.options.commit_interval_ms = 600000;
+	node_fixture_open(&fixture);
+	key = key_inode(make_body("u.1", 1));
+	put_raw(&key, "??", 2);
+	fixture.options.commit_interval_ms = 0;
+	node_fixture_reopen(&fixture);
+	for (unsigned int i = 0; i < 3; i++) {
+		char name[] = "u.2";
+
+		name[2] = (char)('2' + i);
+		make_body(name, 2);
+		while (figures().objects_put < i + 1 && clock_monotonic_ms() < end_ms)
+			usleep(1000);
+		ck_assert_uint_eq(figures().objects_put, i + 1);
+	}
+	ck_assert_uint_eq(figures().dirty_files, 1);
+	ck_assert_int_eq(node_flush(fixture.node, 300), -EBADMSG);
+	node_fixture_done(&fixture);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("node_recovery");
@@ -242,6 +273,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_sum_after_a_crash);
 	tcase_add_loop_test(tc, test_damaged_node_record, 0, N_NODE_TYPES);
 	tcase_add_loop_test(tc, test_damaged_file, 0, 3);
+	tcase_add_test(tc, test_damaged_before_upload);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
