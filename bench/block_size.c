@@ -82,7 +82,6 @@ static double measure_patch(unsigned int shift)
 
 static double measure_mail(unsigned int shift)
 {
-	struct file_data_span span = {.data = buffer, .size_bytes = 16384};
 	uint64_t start = clock_monotonic_ns();
 	struct file_data_span span = {.data = buffer, .size_bytes = 16384};
 	struct extent missing;

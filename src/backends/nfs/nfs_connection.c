@@ -194,7 +194,8 @@ static void connect_now(struct nfs_connection *c)
 		else
 			r = rpc_connect_program_async(
 				c->rpc, e->address, e->program, e->version, connected, c);
-		c->awaits_callback = r == 0;
+		/* It may have been called already. */
+		c->awaits_callback = r == 0 && c->state == CONNECTING && !c->is_broken;
 		if (r < 0)
 			set_error(c, rpc_get_error(c->rpc));
 	}
@@ -202,7 +203,6 @@ static void connect_now(struct nfs_connection *c)
 		libnfs_auth_destroy(credentials);
 	if (r < 0)
 		c->is_broken = true;
-	else if (c->state == CONNECTING && !c->is_broken)
 }
 
 void nfs_connection_want(struct nfs_connection *c)
