@@ -20,7 +20,6 @@
 
 /* So much of an object's beginning holds the heads of nearly all. */
 #define FRAME_FIRST_READ_BYTES (64U << 10)
-#define FRAME_MAX_HEAD_BYTES (128 + DIRECTORY_MAX_ENTRIES * DIRECTORY_ENTRY_BYTES)
 
 /* ---- encoding */
 

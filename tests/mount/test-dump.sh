@@ -86,6 +86,12 @@ check 'an extent' shown '"offset_bytes": 0, "value": {"size_bytes": 5, "object":
 check 'a block' shown '"table": "data".*"block": 0, "value_hex": "68656c6c6f"'
 check 'the allocation' shown '"type": "account", "value": {"next_inode": 1025,'
 check 'JSON with records of a mail' json_holds ${checkpoint%5}6 --records
+"$top_builddir/tests/mount/make_segment" 1000 >"$STORE/$journal/0000000000000007"
+check 'a directory larger than the first read' dump_has '"account": 999,.*"good": true' \
+	$journal/0000000000000007
+dd if="$STORE/$journal/0000000000000007" of="$T/cut" bs=70000 count=1 2>/dev/null
+cp "$T/cut" "$STORE/$journal/0000000000000007"
+dump_refused 'one that ends in it' 'shorter than its directory' $journal/0000000000000007
 cp "$corpus/seal" "$STORE/$journal/0000000000000007"
 check 'a seal' dump_has '"taker": "09090000' $journal/0000000000000007
 
