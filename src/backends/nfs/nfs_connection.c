@@ -30,9 +30,8 @@ struct nfs_connection {
 	struct rpc_context *rpc;
 	struct list_node flights; /* the oldest first */
 	unsigned int n_flights;
-	uint64_t retry_ms;    /* IDLE: not earlier */
-	uint64_t give_up_ms;  /* CONNECTING */
-	uint64_t up_since_ms; /* UP */
+	uint64_t retry_ms;   /* IDLE: not earlier */
+	uint64_t give_up_ms; /* CONNECTING */
 	uint32_t pause_ms;
 	unsigned int n_failures;
 	bool is_wanted; /* IDLE: connect as soon as retry_ms allows */
@@ -103,7 +102,7 @@ static void end(struct nfs_connection *c)
 	c->is_broken = false;
 }
 
-/* One that did not last waits like one that did not come up. */
+/* One on which no answer came waits like one that did not come up. */
 static void fail(struct nfs_connection *c)
 {
 	uint64_t now_ms = clock_monotonic_ms();
@@ -112,8 +111,6 @@ static void fail(struct nfs_connection *c)
 	c->state = IDLE;
 	c->is_wanted = false;
 	end(c);
-	if (was_up && now_ms - c->up_since_ms >= NFS_RECONNECT_MAX_MS)
-		c->pause_ms = NFS_RECONNECT_MIN_MS;
 	c->retry_ms = now_ms + c->pause_ms;
 	c->pause_ms = 2 * c->pause_ms;
 	if (c->pause_ms > NFS_RECONNECT_MAX_MS)
@@ -171,7 +168,6 @@ static void connected(struct rpc_context *rpc, int status, void *data, void *arg
 	(void)setsockopt(rpc_get_fd(rpc), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	c->state = UP;
 	c->n_failures = 0;
-	c->up_since_ms = clock_monotonic_ms();
 	c->changed(c, c->changed_arg);
 }
 
@@ -232,6 +228,8 @@ static void answered(struct rpc_context *rpc, int status, void *data, void *arg)
 	struct nfs_connection *c = flight->connection;
 
 	(void)rpc;
+	if (status == RPC_STATUS_SUCCESS) /* the server is well, should the connection break */
+		c->pause_ms = NFS_RECONNECT_MIN_MS;
 	if (c->is_ending || (status != RPC_STATUS_SUCCESS && status != RPC_STATUS_ERROR)) {
 		land(flight, NFS_LOST, -ECONNRESET);
 	} else if (status == RPC_STATUS_ERROR) {
