@@ -16,6 +16,9 @@
 
 #define MAX_IN_FLIGHT 32
 
+/* An upload gets its time by its size, on a line that it shares with MAX_IN_FLIGHT others. */
+#define SLOWEST_BYTES_PER_MS 32
+
 /* Not started singly, so that one commit makes the pending records of many durable. */
 #define WAVE (MAX_IN_FLIGHT / 2)
 #define BETWEEN_WAVES_MS 100
@@ -206,7 +209,14 @@ static void start_put(struct flight *f)
 	/* The id of an object is random: the condition is a second line of defence. */
 	struct backend_condition condition = {
 		.type = f->uploader->node->plain_puts ? BACKEND_ALWAYS : BACKEND_IF_ABSENT};
-	struct backend_call call = {.priority = BACKEND_BACKGROUND, .done = put_done, .arg = f};
+	size_t size_bytes = backend_parts_size_bytes(task->object.parts, task->object.n_parts);
+	struct backend_call call = {
+		.priority = BACKEND_BACKGROUND,
+		.timeout_ms =
+			BACKEND_DEFAULT_TIMEOUT_MS + (uint32_t)(size_bytes / SLOWEST_BYTES_PER_MS),
+		.done = put_done,
+		.arg = f,
+	};
 
 	backend_put(f->uploader->node->backend, task->key, task->object.parts, task->object.n_parts,
 		&condition, &call);
