@@ -137,6 +137,7 @@ START_TEST(test_unknown_options)
 	parse_good("u m -o sloppy,frob,state=/s");
 	ck_assert_str_eq(options.state_directory, "/s");
 	ck_assert(options.sloppy);
+	mount_options_done(&options);
 	parse_good("u m -o cachesize=1G,nodevil,state=/s,allow_other=1");
 	ck_assert_uint_eq(text_list_length(options.backend_options), 3);
 	ck_assert_str_eq(options.backend_options[0], "cachesize=1G");
