@@ -246,13 +246,28 @@ def verify_mails(user, found, acknowledged):
     return wrong + ["%s: %d times: %s" % (user, n, m) for m, n in times.items() if n > 1]
 
 
+def shows_unknown_keyword(flags, wanted):
+    """Whether the flags are the wanted ones, with keywords that have lost their names: see README."""
+    lost = [f for f in flags if f.startswith("unknown-")]
+    missing = [f for f in wanted if f not in flags]
+    return (
+        len(lost) == len(missing) > 0
+        and not any(f.startswith("\\") for f in missing)
+        and set(flags) - set(lost) == set(wanted) - set(missing)
+    )
+
+
 def verify_flags(user, found, steps):
     wrong = []
     for (owner, uid), allowed in steps.items():
         if owner != user:
             continue
         flags = found[uid][1] if uid in found else None
-        if flags not in [flags_of(step) for step in allowed]:
+        if flags is not None and any(
+            shows_unknown_keyword(flags, flags_of(step)) for step in allowed[1:]
+        ):
+            print("note: %s: UID %d: an interrupted first use of a keyword" % (user, uid))
+        elif flags not in [flags_of(step) for step in allowed]:
             wrong.append("%s: UID %d: flags %r, acknowledged %r, then tried %r" % (
                 user, uid, flags, flags_of(allowed[0]), [flags_of(s) for s in allowed[1:]]))
     return wrong
