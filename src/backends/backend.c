@@ -145,6 +145,23 @@ void backend_head(struct backend *b, const char *key, const struct backend_call 
 	call_guard_leave(guard);
 }
 
+void backend_copy(
+	struct backend *b, const char *from, const char *to, const struct backend_call *call)
+{
+	struct backend_call checked;
+	struct backend_capabilities capabilities;
+	struct call_guard *guard = call_guard_enter(b, call, &checked);
+
+	backend_get_capabilities(b, &capabilities);
+	if (!backend_key_is_valid(from) || !backend_key_is_valid(to))
+		b->ops->answer(b, -EINVAL, &checked);
+	else if (b->ops->copy == NULL || !capabilities.copy)
+		b->ops->answer(b, -EOPNOTSUPP, &checked);
+	else
+		b->ops->copy(b, from, to, &checked);
+	call_guard_leave(guard);
+}
+
 void backend_remove(struct backend *b, const char *key, const struct backend_call *call)
 {
 	struct backend_call checked;

@@ -105,6 +105,7 @@ struct backend_call {
 struct backend_capabilities {
 	bool put_if_absent;    /* atomic; backend_probe() proves it */
 	bool compare_and_swap; /* atomic, on records; backend_probe() proves it */
+	bool copy;             /* the store copies objects itself */
 	bool local;            /* the store is a local file system: ack=local is the default */
 	uint64_t max_object_bytes;
 	uint32_t max_delete_many; /* keys in one backend_remove_many() */
@@ -129,6 +130,9 @@ struct backend_ops {
 	void (*get)(struct backend *b, const char *key, uint64_t offset, size_t size_bytes,
 		const struct backend_call *call);
 	void (*head)(struct backend *b, const char *key, const struct backend_call *call);
+	/* NULL: the store cannot. */
+	void (*copy)(struct backend *b, const char *from, const char *to,
+		const struct backend_call *call);
 	void (*remove)(struct backend *b, const char *key, const struct backend_call *call);
 	void (*remove_many)(struct backend *b, const char *const *keys, size_t n_keys,
 		const struct backend_call *call);
@@ -158,6 +162,11 @@ void backend_get(struct backend *b, const char *key, uint64_t offset, size_t siz
 
 void backend_head(struct backend *b, const char *key, const struct backend_call *call);
 
+/* Makes or replaces the object `to`, with the content of the object `from`, which does not pass
+ * through here. `to` is no record. -ENOENT: no `from`; -EOPNOTSUPP: the store cannot. */
+void backend_copy(
+	struct backend *b, const char *from, const char *to, const struct backend_call *call);
+
 /* Success also when there is no such object: the call says what shall be, not what was. */
 void backend_remove(struct backend *b, const char *key, const struct backend_call *call);
 
@@ -183,6 +192,7 @@ int backend_put_wait(struct backend *b, const char *key, const struct iovec *par
 int backend_get_wait(struct backend *b, const char *key, uint64_t offset, size_t size_bytes,
 	struct backend_result *ret);
 int backend_head_wait(struct backend *b, const char *key, struct backend_result *ret);
+int backend_copy_wait(struct backend *b, const char *from, const char *to);
 int backend_remove_wait(struct backend *b, const char *key);
 int backend_list_wait(struct backend *b, const char *prefix, const char *continuation,
 	size_t max_entries, struct backend_result *ret);

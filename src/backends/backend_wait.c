@@ -74,6 +74,19 @@ int backend_head_wait(struct backend *b, const char *key, struct backend_result 
 	return waiter_finish(&waiter, ret);
 }
 
+int backend_copy_wait(struct backend *b, const char *from, const char *to)
+{
+	struct waiter waiter;
+	struct backend_call call = waiter_init(&waiter, BACKEND_COMMIT);
+	struct backend_result result;
+	int r;
+
+	backend_copy(b, from, to, &call);
+	r = waiter_finish(&waiter, &result);
+	backend_result_done(&result);
+	return r;
+}
+
 int backend_remove_wait(struct backend *b, const char *key)
 {
 	struct waiter waiter;

@@ -94,6 +94,14 @@ void blocking_head(struct backend *b, const char *key, const struct backend_call
 	submit(request_new(b, fn, key, NULL, call), call);
 }
 
+void blocking_copy(
+	struct backend *b, const char *from, const char *to, const struct backend_call *call)
+{
+	blocking_fn *fn = ((struct blocking_backend *)(void *)b)->work->copy;
+
+	submit(request_new(b, fn, from, to, call), call);
+}
+
 void blocking_remove(struct backend *b, const char *key, const struct backend_call *call)
 {
 	blocking_fn *fn = ((struct blocking_backend *)(void *)b)->work->remove;

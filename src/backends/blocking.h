@@ -18,7 +18,7 @@ struct blocking_request;
 typedef bool blocking_fn(struct blocking_request *request, struct backend_result *ret);
 
 struct blocking_work {
-	blocking_fn *put, *get, *head, *remove, *list;
+	blocking_fn *put, *get, *head, *copy, *remove, *list;
 };
 
 struct blocking_backend {
@@ -33,8 +33,8 @@ struct blocking_request {
 	struct backend_call call;
 	struct blocking_backend *backend;
 	blocking_fn *run;
-	const char *key;                    /* list: the prefix */
-	const char *continuation;           /* list */
+	const char *key;                    /* list: the prefix; copy: from where */
+	const char *continuation;           /* list; copy: where to */
 	const struct iovec *parts;          /* put */
 	int n_parts;                        /* put */
 	struct backend_condition condition; /* put */
@@ -51,6 +51,8 @@ void blocking_put(struct backend *b, const char *key, const struct iovec *parts,
 void blocking_get(struct backend *b, const char *key, uint64_t offset, size_t size_bytes,
 	const struct backend_call *call);
 void blocking_head(struct backend *b, const char *key, const struct backend_call *call);
+void blocking_copy(
+	struct backend *b, const char *from, const char *to, const struct backend_call *call);
 void blocking_remove(struct backend *b, const char *key, const struct backend_call *call);
 void blocking_list(struct backend *b, const char *prefix, const char *continuation,
 	size_t max_entries, const struct backend_call *call);

@@ -145,6 +145,7 @@ static const struct backend_ops fault_ops = {
 	.put = wrapper_put,
 	.get = wrapper_get,
 	.head = wrapper_head,
+	.copy = wrapper_copy,
 	.remove = wrapper_remove,
 	.remove_many = wrapper_remove_many,
 	.list = wrapper_list,

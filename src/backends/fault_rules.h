@@ -3,7 +3,7 @@
  *
  *     RULES  = RULE { ";" RULE }
  *     RULE   = OPERATION { ":" TERM }
- *     OPERATION = put | get | head | remove | remove_many | list | any
+ *     OPERATION = put | get | head | remove | remove_many | list | copy | any
  *     TERM   = key=PATTERN     only keys (list: prefixes) that match, as of fnmatch(3); '*' also
  *                              matches '/'
  *            | nth=N           only the Nth call that matches, counted from 1

@@ -36,6 +36,22 @@ static bool memory_head(struct blocking_request *r, struct backend_result *ret)
 	return true;
 }
 
+static bool memory_copy(struct blocking_request *r, struct backend_result *ret)
+{
+	static const struct backend_condition always = {.type = BACKEND_ALWAYS};
+	struct backend_result found = {.error = 0};
+
+	memory_store_get(store_of(r), r->key, 0, SIZE_MAX, &found);
+	ret->error = found.error;
+	if (found.error == 0) {
+		struct iovec part = {found.data, found.data_size_bytes};
+
+		memory_store_put(store_of(r), r->continuation, &part, 1, &always, ret);
+	}
+	backend_result_done(&found);
+	return true;
+}
+
 static bool memory_remove(struct blocking_request *r, struct backend_result *ret)
 {
 	(void)ret;
@@ -53,6 +69,7 @@ static const struct blocking_work memory_work = {
 	.put = memory_put,
 	.get = memory_get,
 	.head = memory_head,
+	.copy = memory_copy,
 	.remove = memory_remove,
 	.list = memory_list,
 };
@@ -69,6 +86,7 @@ static void memory_get_capabilities(struct backend *b, struct backend_capabiliti
 	*ret = (struct backend_capabilities){
 		.put_if_absent = true,
 		.compare_and_swap = true,
+		.copy = true,
 		.max_object_bytes = MEMORY_BACKEND_MAX_OBJECT_BYTES,
 		.max_delete_many = MEMORY_MAX_DELETE_MANY,
 	};
@@ -89,6 +107,7 @@ static const struct backend_ops memory_ops = {
 	.put = blocking_put,
 	.get = blocking_get,
 	.head = blocking_head,
+	.copy = blocking_copy,
 	.remove = blocking_remove,
 	.list = blocking_list,
 	.space = memory_space,

@@ -13,7 +13,8 @@ static struct backend *next_of(struct backend *b)
 
 const char *wrapper_operation_name(enum wrapper_operation operation)
 {
-	static const char *const names[] = {"put", "get", "head", "remove", "remove_many", "list"};
+	static const char *const names[] = {
+		"put", "get", "head", "remove", "remove_many", "list", "copy"};
 
 	return names[operation];
 }
@@ -54,6 +55,9 @@ void wrapper_call_forward(struct wrapper_call *call, uint32_t limit_ms,
 		break;
 	case WRAPPER_REMOVE_MANY:
 		backend_remove_many(next, call->keys, call->n_keys, &inner);
+		break;
+	case WRAPPER_COPY:
+		backend_copy(next, call->key, call->continuation, &inner);
 		break;
 	case WRAPPER_LIST:
 	case WRAPPER_N_OPERATIONS:
@@ -148,6 +152,15 @@ void wrapper_get(struct backend *b, const char *key, uint64_t offset, size_t siz
 void wrapper_head(struct backend *b, const char *key, const struct backend_call *call)
 {
 	struct wrapper_call *new_call = call_new(b, WRAPPER_HEAD, key, NULL, call);
+
+	if (new_call != NULL)
+		new_call->wrapper->start(new_call);
+}
+
+void wrapper_copy(
+	struct backend *b, const char *from, const char *to, const struct backend_call *call)
+{
+	struct wrapper_call *new_call = call_new(b, WRAPPER_COPY, from, to, call);
 
 	if (new_call != NULL)
 		new_call->wrapper->start(new_call);

@@ -17,6 +17,7 @@ enum wrapper_operation {
 	WRAPPER_REMOVE,
 	WRAPPER_REMOVE_MANY,
 	WRAPPER_LIST,
+	WRAPPER_COPY,
 	WRAPPER_N_OPERATIONS,
 };
 
@@ -35,8 +36,8 @@ struct wrapper_call {
 	enum wrapper_operation operation;
 	struct backend_call call; /* the caller's */
 	uint64_t deadline_ms;
-	const char *key; /* list: the prefix */
-	const char *continuation;
+	const char *key;          /* list: the prefix */
+	const char *continuation; /* copy: where to */
 	const struct iovec *parts;
 	int n_parts;
 	struct backend_condition condition;
@@ -67,6 +68,8 @@ void wrapper_put(struct backend *b, const char *key, const struct iovec *parts, 
 void wrapper_get(struct backend *b, const char *key, uint64_t offset, size_t size_bytes,
 	const struct backend_call *call);
 void wrapper_head(struct backend *b, const char *key, const struct backend_call *call);
+void wrapper_copy(
+	struct backend *b, const char *from, const char *to, const struct backend_call *call);
 void wrapper_remove(struct backend *b, const char *key, const struct backend_call *call);
 void wrapper_remove_many(
 	struct backend *b, const char *const *keys, size_t n_keys, const struct backend_call *call);

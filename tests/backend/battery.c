@@ -34,6 +34,7 @@ TCase *battery_case(const char *name, double timeout_s)
 void battery_add_cases(Suite *suite)
 {
 	suite_add_tcase(suite, battery_basic_case());
+	suite_add_tcase(suite, battery_copy_case());
 	suite_add_tcase(suite, battery_list_case());
 	suite_add_tcase(suite, battery_limits_case());
 	suite_add_tcase(suite, battery_race_case());

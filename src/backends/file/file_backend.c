@@ -102,8 +102,7 @@ static int open_once(const struct file_backend *fb, const char *key, struct stat
 	return record_fd == -ENOTDIR ? -EBUSY : record_fd;
 }
 
-/* The object's file, opened, with version and size in *ret. */
-static int open_object(const struct file_backend *fb, const char *key, struct stat *ret_st,
+int file_open_object(const struct file_backend *fb, const char *key, struct stat *ret_st,
 	struct backend_result *ret)
 {
 	int fd = open_once(fb, key, ret_st, ret);
@@ -139,7 +138,7 @@ static int read_range(int fd, const struct blocking_request *request, struct bac
 static bool file_get(struct blocking_request *request, struct backend_result *ret)
 {
 	struct stat st;
-	CLEANUP_CLOSE int fd = open_object(
+	CLEANUP_CLOSE int fd = file_open_object(
 		(struct file_backend *)(void *)request->backend, request->key, &st, ret);
 
 	ret->error = fd < 0 ? fd : read_range(fd, request, ret);
@@ -151,7 +150,7 @@ static bool file_get(struct blocking_request *request, struct backend_result *re
 static bool file_head(struct blocking_request *request, struct backend_result *ret)
 {
 	struct stat st;
-	CLEANUP_CLOSE int fd = open_object(
+	CLEANUP_CLOSE int fd = file_open_object(
 		(struct file_backend *)(void *)request->backend, request->key, &st, ret);
 
 	ret->error = fd < 0 ? fd : 0;
@@ -190,6 +189,7 @@ static void file_get_capabilities(struct backend *b, struct backend_capabilities
 	*ret = (struct backend_capabilities){
 		.put_if_absent = true,
 		.compare_and_swap = true,
+		.copy = true,
 		.local = !((struct file_backend *)(void *)b)->is_remote,
 		.max_object_bytes = FILE_BACKEND_MAX_OBJECT_BYTES,
 		.max_delete_many = FILE_BACKEND_MAX_DELETE_MANY,
@@ -214,6 +214,7 @@ static const struct blocking_work file_work = {
 	.put = file_put,
 	.get = file_get,
 	.head = file_head,
+	.copy = file_copy,
 	.remove = file_remove,
 	.list = file_list,
 };
@@ -224,6 +225,7 @@ static const struct backend_ops file_ops = {
 	.put = blocking_put,
 	.get = blocking_get,
 	.head = blocking_head,
+	.copy = blocking_copy,
 	.remove = blocking_remove,
 	.list = blocking_list,
 	.space = file_space,

@@ -42,7 +42,7 @@ static int try_named(struct file_backend *fb, int64_t *ret_now_ms)
 {
 	struct iovec part = {(char[]){"mailfs"}, 6};
 	struct file_temporary t;
-	int r = file_temporary_make(fb, -1, &part, 1, &t);
+	int r = file_temporary_make(fb, -1, &part, 1, -1, &t);
 
 	if (r < 0)
 		return r;
@@ -59,7 +59,7 @@ static bool try_unnamed(struct file_backend *fb)
 	bool works;
 
 	atomic_store(&fb->has_unnamed, true);
-	if (file_temporary_make(fb, fb->temporary_fd, NULL, 0, &t) < 0)
+	if (file_temporary_make(fb, fb->temporary_fd, NULL, 0, -1, &t) < 0)
 		return false;
 	file_unique_name(fb, name);
 	works = !t.is_named && file_temporary_link(fb, &t, fb->temporary_fd, name) == 0;

@@ -15,6 +15,7 @@
 #include "backends/file/file_directory.h"
 #include "backends/file/file_record.h"
 #include "backends/file/file_temporary.h"
+#include "util/cleanup.h"
 
 #define MAX_ATTEMPTS 16
 
@@ -61,10 +62,11 @@ static int publish(struct file_backend *fb, struct blocking_request *request,
 }
 
 static int put_file(struct file_backend *fb, struct blocking_request *request, int directory_fd,
-	struct backend_result *ret)
+	int source_fd, struct backend_result *ret)
 {
 	struct file_temporary t;
-	int r = file_temporary_make(fb, directory_fd, request->parts, request->n_parts, &t);
+	int r = file_temporary_make(
+		fb, directory_fd, request->parts, request->n_parts, source_fd, &t);
 
 	if (r < 0)
 		return r;
@@ -80,21 +82,23 @@ static int put_file(struct file_backend *fb, struct blocking_request *request, i
 }
 
 static int put_in(struct file_backend *fb, struct blocking_request *request, int directory_fd,
-	struct backend_result *ret)
+	int source_fd, struct backend_result *ret)
 {
 	const char *name = tree_name_of(request->key);
 	int r = -EEXIST;
 
 	if (!request->condition.record && request->condition.type != BACKEND_IF_VERSION) {
-		r = put_file(fb, request, directory_fd, ret);
+		r = put_file(fb, request, directory_fd, source_fd, ret);
 		if (r != -EEXIST || request->condition.type != BACKEND_ALWAYS)
 			return r;
 	}
+	if (source_fd >= 0)
+		return -EOPNOTSUPP; /* onto a record */
 	return file_record_put(fb, directory_fd, name, request, &ret->version);
 }
 
 /* The put up to the point where only the directory's fsync is missing. */
-static int put_unsynced(struct file_backend *fb, struct blocking_request *request,
+static int put_unsynced(struct file_backend *fb, struct blocking_request *request, int source_fd,
 	struct backend_result *ret, struct file_directory **ret_directory)
 {
 	struct file_directory *directory;
@@ -104,7 +108,7 @@ static int put_unsynced(struct file_backend *fb, struct blocking_request *reques
 		r = file_directory_open_parent(fb->directories, request->key, &directory);
 		if (r < 0)
 			return file_error(-r);
-		r = put_in(fb, request, file_directory_fd(directory), ret);
+		r = put_in(fb, request, file_directory_fd(directory), source_fd, ret);
 		if (r == -ENOENT) /* the directory was removed by hand */
 			file_directory_forget(directory);
 		if (r < 0)
@@ -116,13 +120,13 @@ static int put_unsynced(struct file_backend *fb, struct blocking_request *reques
 	return 0;
 }
 
-bool file_put(struct blocking_request *request, struct backend_result *ret)
+static bool put_from(struct blocking_request *request, int source_fd, struct backend_result *ret)
 {
 	struct file_backend *fb = (struct file_backend *)(void *)request->backend;
 	struct put_end *end = malloc(sizeof(*end));
 	struct file_directory *directory = NULL;
 
-	ret->error = end == NULL ? -ENOMEM : put_unsynced(fb, request, ret, &directory);
+	ret->error = end == NULL ? -ENOMEM : put_unsynced(fb, request, source_fd, ret, &directory);
 	if (ret->error < 0) {
 		free(end);
 		return true;
@@ -134,4 +138,24 @@ bool file_put(struct blocking_request *request, struct backend_result *ret)
 		.result = *ret};
 	file_directory_sync(directory, &end->sync);
 	return false;
+}
+
+bool file_put(struct blocking_request *request, struct backend_result *ret)
+{
+	return put_from(request, -1, ret);
+}
+
+bool file_copy(struct blocking_request *request, struct backend_result *ret)
+{
+	struct backend_result source = {.error = 0};
+	struct stat st;
+	CLEANUP_CLOSE int fd = file_open_object(
+		(struct file_backend *)(void *)request->backend, request->key, &st, &source);
+
+	if (fd < 0) {
+		ret->error = fd;
+		return true;
+	}
+	request->key = request->continuation;
+	return put_from(request, fd, ret);
 }

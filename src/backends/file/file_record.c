@@ -57,7 +57,7 @@ static int write_generation(struct file_backend *fb, const struct file_record_st
 {
 	char name[TREE_GENERATION_BYTES];
 	struct file_temporary t;
-	int r = file_temporary_make(fb, -1, request->parts, request->n_parts, &t);
+	int r = file_temporary_make(fb, -1, request->parts, request->n_parts, -1, &t);
 
 	if (r < 0)
 		return r;

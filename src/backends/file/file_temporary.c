@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 #include "util/file_io.h"
+
+#define COPY_STEP_BYTES ((size_t)64 << 20)
 
 /* O_TMPFILE spares the two changes of .tmp+ that a name there costs. */
 static int open_unnamed(struct file_backend *fb, int directory_fd)
@@ -41,8 +44,22 @@ static int open_named(struct file_backend *fb, struct file_temporary *t)
 	return fd;
 }
 
+/* By the kernel, which shares the blocks where the file system can. */
+static int copy_all(int source_fd, int fd)
+{
+	loff_t offset = 0;
+	ssize_t n;
+
+	do {
+		n = copy_file_range(source_fd, &offset, fd, NULL, COPY_STEP_BYTES, 0);
+		if (n < 0 && (errno == EXDEV || errno == ENOSYS || errno == EOPNOTSUPP))
+			n = sendfile(fd, source_fd, &offset, COPY_STEP_BYTES);
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	return n < 0 ? -errno : 0;
+}
+
 int file_temporary_make(struct file_backend *fb, int directory_fd, const struct iovec *parts,
-	int n_parts, struct file_temporary *ret)
+	int n_parts, int source_fd, struct file_temporary *ret)
 {
 	struct file_temporary t = {.fd = open_unnamed(fb, directory_fd)};
 	int r;
@@ -51,7 +68,7 @@ int file_temporary_make(struct file_backend *fb, int directory_fd, const struct 
 		t.fd = open_named(fb, &t);
 	if (t.fd < 0)
 		return t.fd;
-	r = file_io_write_all(t.fd, parts, n_parts);
+	r = source_fd >= 0 ? copy_all(source_fd, t.fd) : file_io_write_all(t.fd, parts, n_parts);
 	if (r < 0)
 		r = file_error(-r);
 	else if ((r = file_group_sync(&fb->syncs, t.fd)) < 0)

@@ -13,10 +13,10 @@ struct file_temporary {
 	struct stat st;
 };
 
-/* Writes and syncs it. Without a name (O_TMPFILE beside directory_fd) where that works and
- * directory_fd is not -1. */
+/* Writes and syncs it: the parts, or what the file source_fd has (-1: none). Without a name
+ * (O_TMPFILE beside directory_fd) where that works and directory_fd is not -1. */
 int file_temporary_make(struct file_backend *fb, int directory_fd, const struct iovec *parts,
-	int n_parts, struct file_temporary *ret);
+	int n_parts, int source_fd, struct file_temporary *ret);
 
 /* Gives it this name unless that is taken: -EEXIST. An NFS server that did it and whose answer was
  * lost is understood. -ENOENT: the directory is gone. */

@@ -39,6 +39,7 @@ static void s3_get_capabilities(struct backend *b, struct backend_capabilities *
 	*ret = (struct backend_capabilities){
 		.put_if_absent = true,
 		.compare_and_swap = true,
+		.copy = true,
 		.local = false,
 		.max_object_bytes = S3_MAX_OBJECT_BYTES,
 		.max_delete_many = S3_MAX_DELETE_KEYS,
@@ -66,6 +67,7 @@ static const struct backend_ops s3_ops = {
 	.put = s3_put,
 	.get = s3_get,
 	.head = s3_head,
+	.copy = s3_copy,
 	.remove = s3_remove,
 	.remove_many = s3_remove_many,
 	.list = s3_list,

@@ -110,6 +110,8 @@ struct s3_call {
 	struct iovec body_part;
 	/* list */
 	char *token; /* owned */
+	/* copy */
+	char target[BACKEND_KEY_MAX_BYTES + 1];
 	/* check */
 	struct s3_check *check;
 	char text[]; /* the key */
@@ -149,6 +151,7 @@ void s3_put(struct backend *b, const char *key, const struct iovec *parts, int n
 void s3_get(struct backend *b, const char *key, uint64_t offset, size_t size_bytes,
 	const struct backend_call *call);
 void s3_head(struct backend *b, const char *key, const struct backend_call *call);
+void s3_copy(struct backend *b, const char *from, const char *to, const struct backend_call *call);
 void s3_remove(struct backend *b, const char *key, const struct backend_call *call);
 void s3_remove_many(
 	struct backend *b, const char *const *keys, size_t n_keys, const struct backend_call *call);

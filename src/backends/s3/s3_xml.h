@@ -49,9 +49,9 @@ int s3_xml_read_deletion(const char *data, size_t size_bytes, struct s3_xml_dele
 /* The text of InitiateMultipartUploadResult/UploadId. -EPROTO. */
 int s3_xml_read_upload_id(const char *data, size_t size_bytes, char *ret, size_t ret_size_bytes);
 
-/* CompleteMultipartUpload answers 200 before it knows: an <Error> may follow. *ret_etag is without
- * quotes; Ceph's radosgw leaves it empty. -EPROTO when it is neither, -EIO with *ret_error set when
- * it is an <Error>. */
+/* CompleteMultipartUpload and CopyObject answer 200 before they know: an <Error> may follow.
+ * *ret_etag is without quotes; Ceph's radosgw leaves it empty after an upload. -EPROTO when it is
+ * neither, -EIO with *ret_error set when it is an <Error>. */
 int s3_xml_read_completion(const char *data, size_t size_bytes,
 	char ret_etag[BACKEND_VERSION_MAX_BYTES], struct s3_xml_error *ret_error);
 

@@ -211,9 +211,11 @@ static int completion_element(void *arg, const char *path, char *text)
 {
 	struct completion_reader *c = arg;
 
-	if (strcmp(path, "CompleteMultipartUploadResult") == 0)
+	if (strcmp(path, "CompleteMultipartUploadResult") == 0 ||
+		strcmp(path, "CopyObjectResult") == 0)
 		c->is_completion = true;
-	if (strcmp(path, "CompleteMultipartUploadResult/ETag") != 0)
+	if (strcmp(path, "CompleteMultipartUploadResult/ETag") != 0 &&
+		strcmp(path, "CopyObjectResult/ETag") != 0)
 		return 0;
 	if (strlen(text) >= BACKEND_VERSION_MAX_BYTES)
 		return -EPROTO;
