@@ -9,7 +9,7 @@
 #include "util/log.h"
 
 /* After so many rounds a leader lets the next one who comes take over. */
-#define LEAD_ROUNDS 16
+#define LEAD_ROUNDS 64
 
 struct waiter {
 	struct list_node node;

@@ -14,11 +14,11 @@
 #include "util/clock.h"
 
 #define SYNCERS 32
-#define SYNCS 1500
+#define SYNCS 3000
 #define MOST_MS 60000
 
-/* A leader makes 16 rounds, and goes on until somebody comes. Without relief it made hundreds. */
-#define MOST_ROUNDS 64
+/* A leader makes 64 rounds, and goes on until somebody comes. Without relief it made hundreds. */
+#define MOST_ROUNDS 130
 
 static struct store *store;
 static struct commit *commit;
