@@ -83,6 +83,31 @@ uint64_t backend_deadline_ms(const struct backend_call *call)
 	return clock_monotonic_ms() + call->timeout_ms;
 }
 
+bool backend_is_cancelled(struct backend_cancellation *cancellation)
+{
+	return cancellation != NULL && atomic_load(&cancellation->is_cancelled);
+}
+
+void backend_look_for_cancelled(struct backend *b)
+{
+	if (b->ops->cancel != NULL)
+		b->ops->cancel(b);
+}
+
+void backend_cancel(struct backend *b, struct backend_cancellation *cancellation)
+{
+	atomic_store(&cancellation->is_cancelled, true);
+	backend_look_for_cancelled(b);
+}
+
+/* The error a call ends with before the driver sees it; `error` is what its arguments give. */
+static int check_call(int error, const struct backend_call *call)
+{
+	if (error == 0 && backend_is_cancelled(call->cancellation))
+		return -ECANCELED;
+	return error;
+}
+
 static int check_put(struct backend *b, const char *key, const struct iovec *parts, int n_parts,
 	const struct backend_condition *condition)
 {
@@ -112,7 +137,7 @@ void backend_put(struct backend *b, const char *key, const struct iovec *parts, 
 
 	if (condition == NULL)
 		condition = &always;
-	r = check_put(b, key, parts, n_parts, condition);
+	r = check_call(check_put(b, key, parts, n_parts, condition), &checked);
 	if (r < 0)
 		b->ops->answer(b, r, &checked);
 	else
@@ -125,9 +150,11 @@ void backend_get(struct backend *b, const char *key, uint64_t offset, size_t siz
 {
 	struct backend_call checked;
 	struct call_guard *guard = call_guard_enter(b, call, &checked);
+	bool is_valid = backend_key_is_valid(key) && offset <= INT64_MAX;
+	int r = check_call(is_valid ? 0 : -EINVAL, &checked);
 
-	if (!backend_key_is_valid(key) || offset > INT64_MAX)
-		b->ops->answer(b, -EINVAL, &checked);
+	if (r < 0)
+		b->ops->answer(b, r, &checked);
 	else
 		b->ops->get(b, key, offset, size_bytes, &checked);
 	call_guard_leave(guard);
@@ -137,26 +164,34 @@ void backend_head(struct backend *b, const char *key, const struct backend_call 
 {
 	struct backend_call checked;
 	struct call_guard *guard = call_guard_enter(b, call, &checked);
+	int r = check_call(backend_key_is_valid(key) ? 0 : -EINVAL, &checked);
 
-	if (!backend_key_is_valid(key))
-		b->ops->answer(b, -EINVAL, &checked);
+	if (r < 0)
+		b->ops->answer(b, r, &checked);
 	else
 		b->ops->head(b, key, &checked);
 	call_guard_leave(guard);
+}
+
+static int check_copy(struct backend *b, const char *from, const char *to)
+{
+	struct backend_capabilities capabilities;
+
+	if (!backend_key_is_valid(from) || !backend_key_is_valid(to))
+		return -EINVAL;
+	backend_get_capabilities(b, &capabilities);
+	return b->ops->copy != NULL && capabilities.copy ? 0 : -EOPNOTSUPP;
 }
 
 void backend_copy(
 	struct backend *b, const char *from, const char *to, const struct backend_call *call)
 {
 	struct backend_call checked;
-	struct backend_capabilities capabilities;
 	struct call_guard *guard = call_guard_enter(b, call, &checked);
+	int r = check_call(check_copy(b, from, to), &checked);
 
-	backend_get_capabilities(b, &capabilities);
-	if (!backend_key_is_valid(from) || !backend_key_is_valid(to))
-		b->ops->answer(b, -EINVAL, &checked);
-	else if (b->ops->copy == NULL || !capabilities.copy)
-		b->ops->answer(b, -EOPNOTSUPP, &checked);
+	if (r < 0)
+		b->ops->answer(b, r, &checked);
 	else
 		b->ops->copy(b, from, to, &checked);
 	call_guard_leave(guard);
@@ -166,9 +201,10 @@ void backend_remove(struct backend *b, const char *key, const struct backend_cal
 {
 	struct backend_call checked;
 	struct call_guard *guard = call_guard_enter(b, call, &checked);
+	int r = check_call(backend_key_is_valid(key) ? 0 : -EINVAL, &checked);
 
-	if (!backend_key_is_valid(key))
-		b->ops->answer(b, -EINVAL, &checked);
+	if (r < 0)
+		b->ops->answer(b, r, &checked);
 	else
 		b->ops->remove(b, key, &checked);
 	call_guard_leave(guard);
@@ -192,18 +228,25 @@ static int check_remove_many(struct backend *b, const char *const *keys, size_t 
 struct removal {
 	struct backend_call call;
 	atomic_size_t left;
-	atomic_bool failed;
+	atomic_bool failed, is_cancelled;
 };
 
 static void one_removed(struct backend_result *result, void *arg)
 {
 	struct removal *removal = arg;
+	int error = 0;
 
-	if (result->error < 0)
+	if (result->error == -ECANCELED)
+		atomic_store(&removal->is_cancelled, true);
+	else if (result->error < 0)
 		atomic_store(&removal->failed, true);
 	if (atomic_fetch_sub(&removal->left, 1) != 1)
 		return;
-	backend_complete_error(&removal->call, atomic_load(&removal->failed) ? -EIO : 0);
+	if (atomic_load(&removal->failed))
+		error = -EIO;
+	else if (atomic_load(&removal->is_cancelled))
+		error = -ECANCELED;
+	backend_complete_error(&removal->call, error);
 	free(removal);
 }
 
@@ -230,7 +273,7 @@ void backend_remove_many(
 {
 	struct backend_call checked;
 	struct call_guard *guard = call_guard_enter(b, call, &checked);
-	int r = check_remove_many(b, keys, n_keys);
+	int r = check_call(check_remove_many(b, keys, n_keys), &checked);
 
 	if (r < 0 || n_keys == 0)
 		b->ops->answer(b, r, &checked);
@@ -246,10 +289,12 @@ void backend_list(struct backend *b, const char *prefix, const char *continuatio
 {
 	struct backend_call checked;
 	struct call_guard *guard = call_guard_enter(b, call, &checked);
+	bool is_valid = backend_prefix_is_valid(prefix) && max_entries > 0 &&
+			max_entries <= BACKEND_LIST_MAX_ENTRIES;
+	int r = check_call(is_valid ? 0 : -EINVAL, &checked);
 
-	if (!backend_prefix_is_valid(prefix) || max_entries == 0 ||
-		max_entries > BACKEND_LIST_MAX_ENTRIES)
-		b->ops->answer(b, -EINVAL, &checked);
+	if (r < 0)
+		b->ops->answer(b, r, &checked);
 	else
 		b->ops->list(b, prefix, continuation, max_entries, &checked);
 	call_guard_leave(guard);

@@ -15,6 +15,9 @@
  * backend_remove_many() stay the caller's and must live until `done`; all else is copied. The
  * *_wait() forms block the calling thread.
  *
+ * Cancellation. A call that was given a struct backend_cancellation can be ended before its time,
+ * with all others that were given the same one: backend_cancel().
+ *
  * Records. An object that will be changed by compare-and-swap is created with
  * condition.record set. A store that needs to know (files) keeps such objects in another way;
  * compare-and-swap on an object that is no record gives -EOPNOTSUPP there.
@@ -25,6 +28,7 @@
  *   -ERANGE      get: the offset is beyond the end (at the end is a success with no data)
  *   -EFBIG       put: above capabilities.max_object_bytes
  *   -EOPNOTSUPP  the store cannot do this  -ETIMEDOUT the deadline passed
+ *   -ECANCELED   backend_cancel(), or the backend is shut down
  *   -EACCES, -ENOSPC, -EROFS, -EIO, -EHOSTUNREACH as elsewhere; -EINVAL for a malformed key.
  *
  * Durability. When a put reports success the object is on the store's stable storage, is visible
@@ -94,12 +98,19 @@ struct backend_result {
 
 typedef void backend_done_fn(struct backend_result *result, void *arg);
 
+/* Ends calls before their time. Given to any number of calls, of one backend or several; it begins
+ * as all zero, is never reset, and lives at least until all of them are done. */
+struct backend_cancellation {
+	atomic_bool is_cancelled; /* backend_cancel() sets it */
+};
+
 /* How a call is to be made. `timeout_ms` 0 means BACKEND_DEFAULT_TIMEOUT_MS. */
 struct backend_call {
 	enum backend_priority priority;
 	uint32_t timeout_ms;
 	backend_done_fn *done;
 	void *arg;
+	struct backend_cancellation *cancellation; /* NULL: none */
 };
 
 struct backend_capabilities {
@@ -140,6 +151,9 @@ struct backend_ops {
 		size_t max_entries, const struct backend_call *call);
 	int (*space)(struct backend *b, struct backend_space *ret);
 	void (*get_capabilities)(struct backend *b, struct backend_capabilities *ret);
+	/* Some cancellation was set: look which calls have it. Any thread, at any time until free,
+	 * also after the shutdown. NULL: every call is complete at once. */
+	void (*cancel)(struct backend *b);
 	void (*shutdown)(struct backend *b);
 	void (*free)(struct backend *b);
 };
@@ -198,6 +212,13 @@ int backend_list_wait(struct backend *b, const char *prefix, const char *continu
 	size_t max_entries, struct backend_result *ret);
 void backend_result_done(struct backend_result *result);
 
+/* Calls with this cancellation that wait (in a queue, or between two attempts) end at once with
+ * -ECANCELED; those that run end as soon as the driver can, with their result or -ECANCELED, and
+ * then a put may have taken place. Returns without waiting for them; never calls `done` itself.
+ * Calls that are made with it later end with -ECANCELED. Does not block; may be called from `done`,
+ * and again. */
+void backend_cancel(struct backend *b, struct backend_cancellation *cancellation);
+
 /* Ends every waiting call with -ECANCELED, lets running ones finish, joins the threads. After it
  * no `done` is called any more. */
 void backend_shutdown(struct backend *b);
@@ -216,6 +237,13 @@ void backend_complete_error(const struct backend_call *call, int error);
 
 /* clock_monotonic_ms() at which a call that begins now must be complete. */
 uint64_t backend_deadline_ms(const struct backend_call *call);
+
+/* Whether it was cancelled; NULL is allowed. A driver looks when it queues a call, under the lock
+ * under which its `cancel` looks through the queue, so that none is missed. Not after `done`. */
+bool backend_is_cancelled(struct backend_cancellation *cancellation);
+
+/* Has the driver look, when the cancellation is set already: for wrappers. */
+void backend_look_for_cancelled(struct backend *b);
 
 size_t backend_parts_size_bytes(const struct iovec *parts, int n_parts);
 

@@ -32,6 +32,7 @@ static struct blocking_request *request_new(struct backend *b, blocking_fn *fn, 
 	request->job.run = run;
 	request->job.priority = call->priority;
 	request->job.deadline_ms = backend_deadline_ms(call);
+	request->job.cancellation = call->cancellation;
 	request->call = *call;
 	request->backend = (struct blocking_backend *)(void *)b;
 	request->run = fn;
@@ -118,6 +119,11 @@ void blocking_list(struct backend *b, const char *prefix, const char *continuati
 	if (request != NULL)
 		request->size_bytes = max_entries;
 	submit(request, call);
+}
+
+void blocking_cancel(struct backend *b)
+{
+	executor_look_for_cancelled(((struct blocking_backend *)(void *)b)->executor);
 }
 
 void blocking_shutdown(struct backend *b)

@@ -57,6 +57,9 @@ void blocking_remove(struct backend *b, const char *key, const struct backend_ca
 void blocking_list(struct backend *b, const char *prefix, const char *continuation,
 	size_t max_entries, const struct backend_call *call);
 
+/* Waiting requests only; a running one may look itself. */
+void blocking_cancel(struct backend *b);
+
 /* Shuts the executor down: every request is complete afterwards, if the driver completes the
  * requests it kept from the executor's own threads. */
 void blocking_shutdown(struct backend *b);

@@ -21,6 +21,8 @@ struct call_queue {
 	unsigned int n_patient;       /* of these: prefetch and background */
 	uint64_t next_deadline_ms;    /* not later than that of any waiting call */
 	bool is_signalled, is_closed; /* is_signalled: fd is readable */
+	bool looks_at_waiting;        /* for cancelled ones, at the next take */
+	bool looks_at_taken;          /* the loop has not been told yet */
 	int fd;
 };
 
@@ -77,8 +79,11 @@ static void signal_locked(struct call_queue *q) REQUIRES(&q->lock)
 static void unsignal_locked(struct call_queue *q) REQUIRES(&q->lock)
 {
 	uint64_t count;
-	ssize_t n = q->is_signalled ? read(q->fd, &count, sizeof(count)) : 8;
+	ssize_t n;
 
+	if (!q->is_signalled || q->looks_at_taken)
+		return;
+	n = read(q->fd, &count, sizeof(count));
 	assert(n == 8);
 	(void)n;
 	q->is_signalled = false;
@@ -88,6 +93,9 @@ static void enqueue_locked(struct call_queue *q, struct queued_call *call) REQUI
 {
 	if (call->error == 0 && q->n_waiting >= CALL_QUEUE_MAX_CALLS)
 		call->error = -ENOBUFS;
+	/* Later the loop sees it: call_queue_look_for_cancelled() needs the lock. */
+	if (call->error == 0 && backend_is_cancelled(call->cancellation))
+		call->error = -ECANCELED;
 	if (call->error != 0) {
 		list_append(&q->failed, &call->node);
 	} else {
@@ -136,11 +144,40 @@ bool call_queue_is_closed(struct call_queue *q)
 	return is_closed;
 }
 
-/* Moves what is too late, and all when the queue is closed, to the failed ones. */
+void call_queue_look_for_cancelled(struct call_queue *q)
+{
+	lock_acquire(&q->lock);
+	q->looks_at_waiting = q->looks_at_taken = true;
+	signal_locked(q);
+	lock_release(&q->lock);
+}
+
+bool call_queue_take_look(struct call_queue *q)
+{
+	bool looks;
+
+	lock_acquire(&q->lock);
+	looks = q->looks_at_taken;
+	q->looks_at_taken = false;
+	lock_release(&q->lock);
+	return looks;
+}
+
+/* 0: it may go on waiting. */
+static int error_of_locked(const struct call_queue *q, const struct queued_call *call,
+	uint64_t now_ms) REQUIRES(&q->lock)
+{
+	if (call->deadline_ms <= now_ms)
+		return -ETIMEDOUT;
+	return q->is_closed || backend_is_cancelled(call->cancellation) ? -ECANCELED : 0;
+}
+
+/* Moves what is too late or cancelled, and all when the queue is closed, to the failed ones. */
 static void expire_locked(struct call_queue *q, uint64_t now_ms) REQUIRES(&q->lock)
 {
-	if (!q->is_closed && now_ms < q->next_deadline_ms)
+	if (!q->is_closed && !q->looks_at_waiting && now_ms < q->next_deadline_ms)
 		return;
+	q->looks_at_waiting = false;
 	q->next_deadline_ms = CALL_QUEUE_NO_DEADLINE;
 	for (int p = 0; p < N_PRIORITIES; p++) {
 		struct list_node *node = q->waiting[p].next;
@@ -149,12 +186,12 @@ static void expire_locked(struct call_queue *q, uint64_t now_ms) REQUIRES(&q->lo
 			struct queued_call *call = LIST_ENTRY(node, struct queued_call, node);
 
 			node = node->next;
-			if (call->deadline_ms > now_ms && !q->is_closed) {
+			call->error = error_of_locked(q, call, now_ms);
+			if (call->error == 0) {
 				if (call->deadline_ms < q->next_deadline_ms)
 					q->next_deadline_ms = call->deadline_ms;
 				continue;
 			}
-			call->error = call->deadline_ms <= now_ms ? -ETIMEDOUT : -ECANCELED;
 			list_remove(&call->node);
 			q->n_waiting--;
 			list_append(&q->failed, &call->node);

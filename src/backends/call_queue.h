@@ -23,9 +23,10 @@
 struct queued_call {
 	struct list_node node; /* the driver's while the call is in flight */
 	enum backend_priority priority;
-	uint64_t deadline_ms; /* clock_monotonic_ms() */
-	int error;            /* set by the queue: not 0: complete the call with it */
-	bool is_in_flight;    /* the queue's */
+	uint64_t deadline_ms;                      /* clock_monotonic_ms() */
+	struct backend_cancellation *cancellation; /* NULL: none */
+	int error;         /* set by the queue: not 0: complete the call with it */
+	bool is_in_flight; /* the queue's */
 };
 
 struct call_queue;
@@ -45,18 +46,28 @@ bool call_queue_fail(struct call_queue *q, struct queued_call *call, int error);
 /* No more calls; those that wait are taken with -ECANCELED. */
 void call_queue_close(struct call_queue *q);
 
+/* Some cancellation was set: those of the waiting calls that have it are taken next, with
+ * -ECANCELED, and the loop is told: call_queue_take_look(). Any thread, until call_queue_free(). */
+void call_queue_look_for_cancelled(struct call_queue *q);
+
 /* ---- for the loop's thread */
 
-/* Readable when calls arrived since the last that was taken was NULL. */
+/* Readable when calls arrived since the last that was taken was NULL, and until the loop was told
+ * of a cancellation. */
 int call_queue_fd(const struct call_queue *q);
 
 /* The next call. With an error: not begun (-ETIMEDOUT: its time is up; -ENOBUFS: more than
- * CALL_QUEUE_MAX_CALLS wait; -ECANCELED; the error of call_queue_fail()). Without: in flight until
+ * CALL_QUEUE_MAX_CALLS wait; -ECANCELED: cancelled or closed; the error of
+ * call_queue_fail()). Without: in flight until
  * call_queue_end(). NULL: nothing may begin now. */
 struct queued_call *call_queue_take(struct call_queue *q);
 
 /* The same, of those with an error only: for a loop that can begin nothing now. */
 struct queued_call *call_queue_take_failed(struct call_queue *q);
+
+/* Whether the loop is to look which of the calls in flight are cancelled: true once after each
+ * call_queue_look_for_cancelled(), or several. */
+bool call_queue_take_look(struct call_queue *q);
 
 /* For each call that was taken, before it is freed. */
 void call_queue_end(struct call_queue *q, struct queued_call *call);

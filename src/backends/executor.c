@@ -98,7 +98,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Moves what is too late to the failed ones; the earliest deadline of the rest. */
+/* Moves what is too late or cancelled to the failed ones; the earliest deadline of the rest. */
 static uint64_t expire_locked(struct executor *e, uint64_t now_ms) REQUIRES(&e->lock)
 {
 	uint64_t earliest_ms = NO_DEADLINE;
@@ -110,14 +110,17 @@ static uint64_t expire_locked(struct executor *e, uint64_t now_ms) REQUIRES(&e->
 			struct executor_job *job = LIST_ENTRY(node, struct executor_job, node);
 
 			node = node->next;
-			if (job->deadline_ms > now_ms) {
+			if (backend_is_cancelled(job->cancellation)) {
+				job->error = -ECANCELED;
+			} else if (job->deadline_ms <= now_ms) {
+				job->error = -ETIMEDOUT;
+			} else {
 				if (job->deadline_ms < earliest_ms)
 					earliest_ms = job->deadline_ms;
 				continue;
 			}
 			list_remove(&job->node);
 			e->n_waiting--;
-			job->error = -ETIMEDOUT;
 			list_append(&e->failed, &job->node);
 		}
 	}
@@ -210,6 +213,11 @@ static bool enqueue(struct executor *e, struct executor_job *job, bool fail)
 		job->error = -ENOBUFS;
 		fail = true;
 	}
+	/* Later the watcher sees it: executor_look_for_cancelled() needs the lock. */
+	if (!is_stopped && !fail && backend_is_cancelled(job->cancellation)) {
+		job->error = -ECANCELED;
+		fail = true;
+	}
 	if (!is_stopped && fail) {
 		list_append(&e->failed, &job->node);
 		lock_condition_signal(e->n_idle > 0 ? &e->work : &e->watch);
@@ -238,6 +246,13 @@ void executor_fail(struct executor *e, struct executor_job *job, int error)
 	job->error = error;
 	if (!enqueue(e, job, true))
 		job->run(job, error);
+}
+
+void executor_look_for_cancelled(struct executor *e)
+{
+	lock_acquire(&e->lock);
+	lock_condition_signal(&e->watch);
+	lock_release(&e->lock);
 }
 
 /* Jobs that arrived when the threads had left. */

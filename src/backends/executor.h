@@ -4,10 +4,10 @@
  * Jobs wait in one queue for each priority; a thread takes the oldest of the most urgent. Part of
  * the threads never take BACKEND_PREFETCH or BACKEND_BACKGROUND, so that slow uploads cannot hold
  * up a reader. A job's `run` is called exactly once, in a thread of the executor: with 0 when it is
- * its turn, with -ETIMEDOUT when its deadline passes while it waits, -ECANCELED when the executor
- * is shut down, -ENOBUFS when EXECUTOR_MAX_JOBS are waiting, or with the error of executor_fail().
- * A job that runs is not interrupted. Once the executor is shut down, submitting calls `run` at
- * once.
+ * its turn, with -ETIMEDOUT when its deadline passes while it waits, -ECANCELED when it is
+ * cancelled (see executor_look_for_cancelled()) or the executor is shut down, -ENOBUFS when
+ * EXECUTOR_MAX_JOBS are waiting, or with the error of executor_fail(). A job that runs is not
+ * interrupted. Once the executor is shut down, submitting calls `run` at once.
  */
 #ifndef MAILFS_BACKENDS_EXECUTOR_H
 #define MAILFS_BACKENDS_EXECUTOR_H
@@ -23,9 +23,10 @@
 struct executor_job {
 	void (*run)(struct executor_job *job, int error);
 	enum backend_priority priority;
-	uint64_t deadline_ms;  /* clock_monotonic_ms() */
-	int error;             /* the executor's */
-	struct list_node node; /* the executor's */
+	uint64_t deadline_ms;                      /* clock_monotonic_ms() */
+	struct backend_cancellation *cancellation; /* NULL: none */
+	int error;                                 /* the executor's */
+	struct list_node node;                     /* the executor's */
 };
 
 struct executor;
@@ -39,6 +40,10 @@ void executor_submit(struct executor *e, struct executor_job *job);
 
 /* Has the job's `run` called with `error` (0 or negative errno) before all others. */
 void executor_fail(struct executor *e, struct executor_job *job, int error);
+
+/* Some cancellation was set: waiting jobs that have it are run with -ECANCELED soon, by a thread
+ * that does nothing else. Any thread, until executor_free(). */
+void executor_look_for_cancelled(struct executor *e);
 
 /* Ends the waiting jobs with -ECANCELED, lets running ones finish, joins the threads. Must not be
  * called from one of them. */

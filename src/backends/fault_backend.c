@@ -105,6 +105,7 @@ static void start(struct wrapper_call *wrapper_call)
 
 	call->rule = choose(fault, wrapper_call);
 	call->timer.fire = waited;
+	call->timer.cancellation = wrapper_call->call.cancellation;
 	if (call->rule.hang) {
 		call->timer.due_ms = wrapper_call->deadline_ms;
 		atomic_fetch_add(&fault->n_hanging, 1);
@@ -117,6 +118,15 @@ static void start(struct wrapper_call *wrapper_call)
 	} else {
 		go_on(call);
 	}
+}
+
+static void fault_cancel(struct backend *b)
+{
+	struct fault_backend *fault = (struct fault_backend *)(void *)b;
+
+	timers_look_for_cancelled(fault->hangs);
+	timers_look_for_cancelled(fault->delays);
+	backend_look_for_cancelled(fault->wrapper.next);
 }
 
 static void fault_shutdown(struct backend *b)
@@ -151,6 +161,7 @@ static const struct backend_ops fault_ops = {
 	.list = wrapper_list,
 	.space = wrapper_space,
 	.get_capabilities = wrapper_get_capabilities,
+	.cancel = fault_cancel,
 	.shutdown = fault_shutdown,
 	.free = fault_free,
 };

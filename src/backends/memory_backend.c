@@ -112,6 +112,7 @@ static const struct backend_ops memory_ops = {
 	.list = blocking_list,
 	.space = memory_space,
 	.get_capabilities = memory_get_capabilities,
+	.cancel = blocking_cancel,
 	.shutdown = blocking_shutdown,
 	.free = memory_free,
 };

@@ -114,6 +114,7 @@ static bool try_again(struct retry_call *call)
 	atomic_fetch_add(&retry->retries, 1);
 	call->timer.fire = pause_is_over;
 	call->timer.due_ms = due_ms;
+	call->timer.cancellation = call->call.call.cancellation;
 	timers_add(retry->timers, &call->timer);
 	return true;
 }
@@ -154,6 +155,8 @@ static void read_back_done(struct backend_result *result, void *arg)
 		answer.error = -EIO;
 	} else if (find_passing(result->error) != NULL && try_again(call)) {
 		return;
+	} else if (result->error == -ECANCELED) {
+		answer.error = -ECANCELED; /* may have taken place */
 	} else if (result->error != 0 || call->refusal == -ESTALE) {
 		answer.error = -EIO; /* may have taken place, and have been replaced since */
 	}
@@ -169,6 +172,7 @@ static void read_back(struct retry_call *call)
 		.timeout_ms = put->deadline_ms > now_ms ? (uint32_t)(put->deadline_ms - now_ms) : 1,
 		.done = read_back_done,
 		.arg = call,
+		.cancellation = put->call.cancellation,
 	};
 
 	call->reads_back = true;
@@ -228,6 +232,14 @@ static void start(struct wrapper_call *call)
 	attempt((struct retry_call *)(void *)call);
 }
 
+static void retry_cancel(struct backend *b)
+{
+	struct retry_backend *retry = (struct retry_backend *)(void *)b;
+
+	timers_look_for_cancelled(retry->timers);
+	backend_look_for_cancelled(retry->wrapper.next);
+}
+
 static void retry_shutdown(struct backend *b)
 {
 	struct retry_backend *retry = (struct retry_backend *)(void *)b;
@@ -257,6 +269,7 @@ static const struct backend_ops retry_ops = {
 	.list = wrapper_list,
 	.space = wrapper_space,
 	.get_capabilities = wrapper_get_capabilities,
+	.cancel = retry_cancel,
 	.shutdown = retry_shutdown,
 	.free = retry_free,
 };

@@ -93,6 +93,7 @@ static const struct backend_ops stats_ops = {
 	.list = wrapper_list,
 	.space = wrapper_space,
 	.get_capabilities = wrapper_get_capabilities,
+	.cancel = wrapper_cancel,
 	.shutdown = stats_shutdown,
 	.free = stats_free,
 };

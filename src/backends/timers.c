@@ -32,6 +32,8 @@ static void *run(void *arg)
 		struct timer *timer = first_locked(timers);
 		int error = timers->is_stopping ? -ECANCELED : 0;
 
+		if (timer != NULL && backend_is_cancelled(timer->cancellation))
+			error = -ECANCELED;
 		if (timer == NULL && timers->is_stopping)
 			break;
 		if (timer == NULL) {
@@ -89,6 +91,9 @@ void timers_add(struct timers *timers, struct timer *timer)
 	lock_acquire(&timers->lock);
 	is_stopping = timers->is_stopping;
 	if (!is_stopping) {
+		/* Later timers_look_for_cancelled() sees it: it needs the lock. */
+		if (backend_is_cancelled(timer->cancellation))
+			timer->due_ms = 0;
 		insert_locked(timers, timer);
 		if (timers->waiting.next == &timer->node)
 			lock_condition_signal(&timers->changed);
@@ -96,6 +101,26 @@ void timers_add(struct timers *timers, struct timer *timer)
 	lock_release(&timers->lock);
 	if (is_stopping)
 		timer->fire(timer, -ECANCELED);
+}
+
+void timers_look_for_cancelled(struct timers *timers)
+{
+	struct list_node *node;
+
+	lock_acquire(&timers->lock);
+	node = timers->waiting.next;
+	while (node != &timers->waiting) {
+		struct timer *timer = LIST_ENTRY(node, struct timer, node);
+
+		node = node->next;
+		if (!backend_is_cancelled(timer->cancellation))
+			continue;
+		timer->due_ms = 0;
+		list_remove(&timer->node);
+		list_prepend(&timers->waiting, &timer->node);
+	}
+	lock_condition_signal(&timers->changed);
+	lock_release(&timers->lock);
 }
 
 void timers_hurry(struct timers *timers)

@@ -31,7 +31,8 @@ static struct backend_call left_of(const struct wrapper_call *call, uint32_t lim
 	return (struct backend_call){.priority = call->call.priority,
 		.timeout_ms = (uint32_t)left_ms,
 		.done = done,
-		.arg = arg};
+		.arg = arg,
+		.cancellation = call->call.cancellation};
 }
 
 void wrapper_call_forward(struct wrapper_call *call, uint32_t limit_ms,
@@ -200,6 +201,11 @@ void wrapper_list(struct backend *b, const char *prefix, const char *continuatio
 int wrapper_space(struct backend *b, struct backend_space *ret)
 {
 	return backend_space(next_of(b), ret);
+}
+
+void wrapper_cancel(struct backend *b)
+{
+	backend_look_for_cancelled(next_of(b));
 }
 
 void wrapper_get_capabilities(struct backend *b, struct backend_capabilities *ret)

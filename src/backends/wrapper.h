@@ -76,6 +76,8 @@ void wrapper_remove_many(
 void wrapper_list(struct backend *b, const char *prefix, const char *continuation,
 	size_t max_entries, const struct backend_call *call);
 int wrapper_space(struct backend *b, struct backend_space *ret);
+/* For wrappers at which no call waits. */
+void wrapper_cancel(struct backend *b);
 void wrapper_get_capabilities(struct backend *b, struct backend_capabilities *ret);
 
 #endif

@@ -37,6 +37,7 @@ void battery_add_cases(Suite *suite)
 	suite_add_tcase(suite, battery_copy_case());
 	suite_add_tcase(suite, battery_list_case());
 	suite_add_tcase(suite, battery_limits_case());
+	suite_add_tcase(suite, battery_cancel_case());
 	suite_add_tcase(suite, battery_race_case());
 	if (battery_target->open_again != NULL)
 		suite_add_tcase(suite, battery_process_case());

@@ -22,6 +22,7 @@ extern struct backend *battery_backend;
 TCase *battery_case(const char *name, double timeout_s);
 
 TCase *battery_basic_case(void);
+TCase *battery_cancel_case(void);
 TCase *battery_copy_case(void);
 TCase *battery_list_case(void);
 TCase *battery_limits_case(void);

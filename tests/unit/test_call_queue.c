@@ -163,6 +163,45 @@ START_TEST(test_failed_calls_come_first_and_take_no_room)
 }
 END_TEST
 
+START_TEST(test_cancelled_calls)
+{
+	struct backend_cancellation cancellation = {.is_cancelled = false};
+	struct queued_call calls[4];
+
+	call_queue_set_limit(q, 1);
+	for (int i = 0; i < 4; i++) {
+		calls[i] = (struct queued_call){.priority = BACKEND_READER,
+			.deadline_ms = UINT64_MAX,
+			.cancellation = i == 1 ? NULL : &cancellation};
+		if (i < 3)
+			ck_assert(call_queue_submit(q, &calls[i]));
+	}
+	ck_assert_ptr_eq(call_queue_take(q), &calls[0]);
+	ck_assert_ptr_null(call_queue_take(q));
+	ck_assert(!call_queue_take_look(q));
+	ck_assert(!is_readable());
+	atomic_store(&cancellation.is_cancelled, true);
+	call_queue_look_for_cancelled(q);
+	ck_assert(is_readable());
+	ck_assert_ptr_eq(call_queue_take(q), &calls[2]);
+	ck_assert_int_eq(calls[2].error, -ECANCELED);
+	ck_assert_ptr_null(call_queue_take(q));
+	ck_assert(is_readable()); /* the loop is still to look at what is in flight */
+	ck_assert(call_queue_take_look(q));
+	ck_assert(!call_queue_take_look(q));
+	ck_assert(call_queue_submit(q, &calls[3])); /* too late to be looked for */
+	ck_assert_ptr_eq(call_queue_take(q), &calls[3]);
+	ck_assert_int_eq(calls[3].error, -ECANCELED);
+	ck_assert_ptr_null(call_queue_take(q));
+	ck_assert(!is_readable());
+	ck_assert_int_eq(calls[0].error, 0);
+	call_queue_end(q, &calls[0]);
+	ck_assert_ptr_eq(call_queue_take(q), &calls[1]);
+	ck_assert_int_eq(calls[1].error, 0);
+	call_queue_end(q, &calls[1]);
+}
+END_TEST
+
 START_TEST(test_the_end)
 {
 	struct queued_call calls[2], too_late = {.priority = BACKEND_READER};
@@ -230,6 +269,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_the_limit_may_change);
 	tcase_add_test(tc, test_deadlines_pass_while_the_limit_is_reached);
 	tcase_add_test(tc, test_failed_calls_come_first_and_take_no_room);
+	tcase_add_test(tc, test_cancelled_calls);
 	tcase_add_test(tc, test_the_end);
 	tcase_add_test(tc, test_many_threads_wake_the_loop);
 	suite_add_tcase(suite, tc);

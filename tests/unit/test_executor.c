@@ -171,6 +171,44 @@ START_TEST(test_shutdown_and_after)
 }
 END_TEST
 
+/* All threads hang; who is cancelled ends nevertheless. */
+START_TEST(test_cancelled_jobs)
+{
+	struct backend_cancellation cancellation = {.is_cancelled = false};
+	struct test_job blocker, other, ours[3];
+
+	start(1);
+	submit_blocker(&blocker, BACKEND_READER);
+	submit(&other, 9, BACKEND_READER, UINT64_MAX);
+	for (int i = 0; i < 3; i++) {
+		ours[i] = (struct test_job){
+			.job = {.run = note,
+				.priority = i == 0 ? BACKEND_BACKGROUND : BACKEND_READER,
+				.deadline_ms = UINT64_MAX,
+				.cancellation = &cancellation},
+			.number = i};
+		if (i < 2)
+			executor_submit(executor, &ours[i].job);
+	}
+	atomic_store(&cancellation.is_cancelled, true);
+	executor_look_for_cancelled(executor);
+	wait_for(2);
+	executor_submit(executor, &ours[2].job); /* too late to be looked for */
+	wait_for(3);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_ne(journal.order[i], 9);
+		ck_assert_int_eq(journal.errors[i], -ECANCELED);
+	}
+	open_gate();
+	wait_for(4);
+	ck_assert_int_eq(journal.order[3], 9);
+	ck_assert_int_eq(journal.errors[3], 0);
+	executor_shutdown(executor);
+	executor_look_for_cancelled(executor);
+	executor_free(executor);
+}
+END_TEST
+
 START_TEST(test_fail)
 {
 	struct test_job blocker, job = {.job = {.run = note, .deadline_ms = UINT64_MAX}};
@@ -195,6 +233,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_deadline_of_a_waiting_job);
 	tcase_add_test(tc, test_a_reader_does_not_wait_for_background_work);
 	tcase_add_test(tc, test_shutdown_and_after);
+	tcase_add_test(tc, test_cancelled_jobs);
 	tcase_add_test(tc, test_fail);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -73,8 +73,10 @@ void file_describe(const struct stat *st, struct backend_result *ret)
 		(unsigned long)st->st_mtim.tv_nsec, (uint64_t)st->st_size, &ret->version);
 }
 
-int file_check_deadline(const struct blocking_request *request)
+int file_check(const struct blocking_request *request)
 {
+	if (backend_is_cancelled(request->call.cancellation))
+		return -ECANCELED;
 	return clock_monotonic_ms() >= request->job.deadline_ms ? -ETIMEDOUT : 0;
 }
 
@@ -230,6 +232,7 @@ static const struct backend_ops file_ops = {
 	.list = blocking_list,
 	.space = file_space,
 	.get_capabilities = file_get_capabilities,
+	.cancel = blocking_cancel,
 	.shutdown = blocking_shutdown,
 	.free = file_free,
 };

@@ -40,8 +40,8 @@ void file_describe(const struct stat *st, struct backend_result *ret);
 
 int64_t file_modified_ms(const struct stat *st);
 
-/* Checks the deadline of a request between two steps: 0 or -ETIMEDOUT. */
-int file_check_deadline(const struct blocking_request *request);
+/* Between two steps of a request: 0, -ETIMEDOUT or -ECANCELED. */
+int file_check(const struct blocking_request *request);
 
 /* The object's file, opened, with version and size in *ret. */
 int file_open_object(const struct file_backend *fb, const char *key, struct stat *ret_st,

@@ -70,8 +70,8 @@ static int put_file(struct file_backend *fb, struct blocking_request *request, i
 
 	if (r < 0)
 		return r;
-	r = file_check_deadline(request);
-	for (int i = 0; i < MAX_ATTEMPTS && (i == 0 || r == -EAGAIN) && r != -ETIMEDOUT; i++)
+	r = file_check(request);
+	for (int i = 0; i < MAX_ATTEMPTS && r == (i == 0 ? 0 : -EAGAIN); i++)
 		r = publish(fb, request, &t, directory_fd);
 	if (r == -EAGAIN)
 		r = -EBUSY;

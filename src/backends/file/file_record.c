@@ -62,7 +62,7 @@ static int write_generation(struct file_backend *fb, const struct file_record_st
 	if (r < 0)
 		return r;
 	tree_generation_name(state->highest + 1, name);
-	r = file_check_deadline(request);
+	r = file_check(request);
 	if (r == 0)
 		r = file_temporary_link(fb, &t, state->chain_fd, name);
 	file_temporary_done(fb, &t);
@@ -154,7 +154,7 @@ int file_record_put(struct file_backend *fb, int parent_fd, const char *name,
 		request->condition.version.text[0] == '\0')
 		return -ESTALE;
 	for (int attempt = 0; attempt < MAX_ATTEMPTS && r == -EAGAIN; attempt++) {
-		r = file_check_deadline(request);
+		r = file_check(request);
 		if (r == 0)
 			r = put_once(fb, parent_fd, name, request, ret_version);
 	}

@@ -89,7 +89,7 @@ int file_record_create(struct file_backend *fb, int parent_fd, const char *name,
 	file_unique_name(fb, temporary);
 	r = build(fb, temporary, state.incarnation, request);
 	if (r == 0)
-		r = file_check_deadline(request);
+		r = file_check(request);
 	if (r == 0)
 		r = move_in(fb, temporary, parent_fd, name, state.incarnation);
 	if (r < 0)

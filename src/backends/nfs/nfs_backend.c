@@ -83,6 +83,7 @@ static struct nfs_call *call_new(struct backend *b, const struct backend_call *c
 	c->run = run;
 	c->queued.priority = call->priority;
 	c->queued.deadline_ms = backend_deadline_ms(call);
+	c->queued.cancellation = call->cancellation;
 	c->key = memcpy(c->text, key, key_size);
 	if (continuation != NULL)
 		c->continuation = memcpy(c->text + key_size, continuation, continuation_size);
@@ -239,6 +240,11 @@ static void nfs_get_capabilities(struct backend *b, struct backend_capabilities 
 	};
 }
 
+static void nfs_cancel(struct backend *b)
+{
+	call_queue_look_for_cancelled(nfs_loop_queue(((struct nfs_backend *)(void *)b)->loop));
+}
+
 static void nfs_shutdown(struct backend *b)
 {
 	nfs_loop_shutdown(((struct nfs_backend *)(void *)b)->loop);
@@ -263,6 +269,7 @@ static const struct backend_ops nfs_ops = {
 	.list = nfs_start_list,
 	.space = nfs_space,
 	.get_capabilities = nfs_get_capabilities,
+	.cancel = nfs_cancel,
 	.shutdown = nfs_shutdown,
 	.free = nfs_free,
 };

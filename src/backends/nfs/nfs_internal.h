@@ -56,7 +56,8 @@ struct nfs_call {
  * must not use the call any more. */
 void nfs_call_complete(struct nfs_task *task, struct nfs_call *call, int error);
 
-/* The same, if the error is that its time is up: so that the caller does not wait for the cleaning.
+/* The same, if the error is that its time is up or that it is cancelled: so that the caller does
+ * not wait for the cleaning.
  */
 void nfs_call_give_up(struct nfs_task *task, struct nfs_call *call, int error);
 

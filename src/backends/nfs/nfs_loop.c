@@ -95,6 +95,9 @@ static void begin(struct nfs_loop *loop, struct queued_call *call)
 
 void nfs_task_complete(struct nfs_task *task)
 {
+	/* So that it can clean up; the shutdown ends that too. */
+	if (backend_is_cancelled(task->call->cancellation))
+		task->cancelled = 0;
 	list_append(&task->loop->completed, &task->call->node);
 	task->call = NULL;
 	task->is_cleaning = true;
@@ -259,6 +262,30 @@ static void wake_late(struct nfs_loop *loop, uint64_t now_ms)
 	}
 }
 
+static void cancel_task(struct nfs_task *task)
+{
+	if (task->call != NULL && backend_is_cancelled(task->call->cancellation))
+		task->cancelled = -ECANCELED;
+}
+
+/* Ends the calls that their callers have cancelled. */
+static void end_cancelled(struct nfs_loop *loop)
+{
+	struct list_node *node;
+
+	for (node = loop->ready.next; node != &loop->ready; node = node->next)
+		cancel_task(task_of(node));
+	node = loop->waiting.next;
+	while (node != &loop->waiting) {
+		struct nfs_task *task = task_of(node);
+
+		node = node->next;
+		cancel_task(task);
+		if (task->cancelled < 0)
+			make_ready(task);
+	}
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -307,6 +334,8 @@ static void check_all(struct nfs_loop *loop)
 
 	for (unsigned int i = 0; i < loop->n_connections; i++)
 		nfs_connection_check(loop->connections[i], now_ms);
+	if (call_queue_take_look(loop->queue))
+		end_cancelled(loop);
 	wake_late(loop, now_ms);
 }
 

@@ -46,6 +46,11 @@ static void s3_get_capabilities(struct backend *b, struct backend_capabilities *
 	};
 }
 
+static void s3_cancel(struct backend *b)
+{
+	call_queue_look_for_cancelled(((struct s3_backend *)(void *)b)->loop.queue);
+}
+
 static void s3_shutdown(struct backend *b)
 {
 	s3_loop_stop((struct s3_backend *)(void *)b);
@@ -73,6 +78,7 @@ static const struct backend_ops s3_ops = {
 	.list = s3_list,
 	.space = s3_space,
 	.get_capabilities = s3_get_capabilities,
+	.cancel = s3_cancel,
 	.shutdown = s3_shutdown,
 	.free = s3_free,
 };

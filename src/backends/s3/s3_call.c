@@ -18,6 +18,7 @@ struct s3_call *s3_call_new(struct s3_backend *s3, const char *key, s3_call_begi
 	}
 	c->queued.priority = call->priority;
 	c->queued.deadline_ms = backend_deadline_ms(call);
+	c->queued.cancellation = call->cancellation;
 	c->call = *call;
 	c->s3 = s3;
 	c->begin = begin;
@@ -78,5 +79,6 @@ bool s3_call_ask(
 	r->deadline_ms = call->queued.deadline_ms;
 	r->done = done;
 	r->owner = call;
+	r->cancellation = call->queued.cancellation;
 	return true;
 }

@@ -41,8 +41,10 @@ static void fail(struct s3_request *r, int error)
 void s3_loop_begin(struct s3_request *r)
 {
 	struct s3_loop *loop = &r->s3->loop;
-	int error = loop->is_cancelled ? -ECANCELED : s3_request_prepare(r);
+	int error = -ECANCELED;
 
+	if (!loop->is_cancelled && !backend_is_cancelled(r->cancellation))
+		error = s3_request_prepare(r);
 	if (error == 0 && curl_multi_add_handle(loop->multi, r->easy) != CURLM_OK)
 		error = -ENOMEM;
 	if (error < 0)
@@ -130,7 +132,8 @@ static void resume_parked(struct s3_loop *loop)
 
 		node = node->next;
 		if (s3_keeper_attempts(r->s3->keeper) <= r->parked_attempts &&
-			now_ms < r->deadline_ms && !loop->is_cancelled)
+			now_ms < r->deadline_ms && !loop->is_cancelled &&
+			!backend_is_cancelled(r->cancellation))
 			continue;
 		list_remove(&r->node);
 		s3_loop_begin(r);
@@ -152,14 +155,19 @@ static void take_calls(struct s3_loop *loop)
 	}
 }
 
-static void cancel_all(struct s3_loop *loop)
+/* Ends the requests that are cancelled; all, when the shutdown's grace is over. Those that wait for
+ * credentials begin anew, and so fail. */
+static void end_cancelled(struct s3_loop *loop)
 {
-	struct list_node *node;
+	struct list_node *node = loop->active.next;
 
-	loop->is_cancelled = true;
-	while ((node = list_take_first(&loop->active)) != NULL) {
+	while (node != &loop->active) {
 		struct s3_request *r = LIST_ENTRY(node, struct s3_request, node);
 
+		node = node->next;
+		if (!loop->is_cancelled && !backend_is_cancelled(r->cancellation))
+			continue;
+		list_remove(&r->node);
 		(void)curl_multi_remove_handle(loop->multi, r->easy);
 		fail(r, -ECANCELED);
 	}
@@ -176,8 +184,10 @@ static bool watch_for_end(struct s3_loop *loop)
 	now_ms = clock_monotonic_ms();
 	if (loop->closed_ms == 0)
 		loop->closed_ms = now_ms;
-	if (now_ms >= loop->closed_ms + S3_SHUTDOWN_GRACE_MS && !loop->is_cancelled)
-		cancel_all(loop);
+	if (now_ms >= loop->closed_ms + S3_SHUTDOWN_GRACE_MS && !loop->is_cancelled) {
+		loop->is_cancelled = true;
+		end_cancelled(loop);
+	}
 	return true;
 }
 
@@ -213,6 +223,8 @@ static void *run(void *arg)
 
 		(void)curl_multi_perform(loop->multi, &n_running);
 		finish_transfers(loop);
+		if (call_queue_take_look(loop->queue))
+			end_cancelled(loop);
 		resume_parked(loop);
 		finish_failed(loop);
 		/* What is taken after the end began is the last. */

@@ -2,9 +2,9 @@
  * s3_multipart.c: a large unconditional put, in parts.
  *
  * begin -> parts, up to S3_MULTIPART_IN_FLIGHT at a time -> complete (-> look, if the
- * store does not give an ETag); or, after the first failure, when no part is in flight any more ->
- * abort. An upload whose abort fails stays in the store until a lifecycle rule of the bucket
- * removes it.
+ * store does not give an ETag); or, after the first failure (or when it is cancelled), when no part
+ * is in flight any more -> abort. An upload whose abort fails stays in the store until a lifecycle
+ * rule of the bucket removes it.
  */
 #include <config.h>
 #include "backends/s3/s3_internal.h"
@@ -224,6 +224,7 @@ static int begin_part(struct s3_upload *u)
 	r->deadline_ms = call->queued.deadline_ms;
 	r->done = part_done;
 	r->owner = part;
+	r->cancellation = call->queued.cancellation;
 	s3_loop_begin(r);
 	u->n_begun++;
 	u->n_in_flight++;
@@ -297,5 +298,6 @@ void s3_multipart_begin(struct s3_call *call)
 	call->request->deadline_ms = call->queued.deadline_ms;
 	call->request->done = initiate_done;
 	call->request->owner = call;
+	call->request->cancellation = call->queued.cancellation;
 	s3_loop_begin(call->request);
 }

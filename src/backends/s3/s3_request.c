@@ -71,6 +71,7 @@ void s3_request_reset(struct s3_request *r, const char *method, const char *key)
 	r->wants_md5 = r->is_once = r->was_parked = false;
 	r->done = NULL;
 	r->owner = NULL;
+	r->cancellation = NULL;
 }
 
 void s3_request_add_header(struct s3_request *r, const char *name, const char *value)

@@ -73,6 +73,7 @@ struct s3_request {
 	char payload_hash[S3_REQUEST_HASH_BYTES];
 	uint64_t max_data_bytes;
 	uint64_t deadline_ms;
+	struct backend_cancellation *cancellation; /* NULL: nobody ends it before its time */
 	bool wants_md5;
 	bool is_once; /* sent twice it might be answered wrongly, so it must not be */
 	s3_request_done_fn *done;
