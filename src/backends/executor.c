@@ -55,9 +55,10 @@ static struct executor_job *take_locked(struct executor *e) REQUIRES(&e->lock)
 		return NULL;
 	e->n_waiting--;
 	job = LIST_ENTRY(node, struct executor_job, node);
-	job->error = e->is_stopping                             ? -ECANCELED
-		     : job->deadline_ms <= clock_monotonic_ms() ? -ETIMEDOUT
-								: 0;
+	if (e->is_stopping || backend_is_cancelled(job->cancellation))
+		job->error = -ECANCELED;
+	else
+		job->error = job->deadline_ms <= clock_monotonic_ms() ? -ETIMEDOUT : 0;
 	return job;
 }
 

@@ -3,15 +3,18 @@
  * programs: as it is, and behind the retry wrapper.
  */
 #include <config.h>
-#include "battery.h"
+#include "battery_internal.h"
 #include "check_main.h"
 #include "s3_target.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define PARTS_BYTES ((size_t)(80 << 20) + 12345)
+#define PARTS_RUN_MS 60 /* so that parts are on their way; far less than they need */
 
 static struct backend *backend;
 
@@ -52,6 +55,34 @@ START_TEST(test_put_in_parts)
 }
 END_TEST
 
+/* Ended while its parts go over; what it replaces stays, and the next one succeeds. */
+START_TEST(test_cancelled_put_in_parts)
+{
+	CLEANUP_FREE uint8_t *data = calloc(1, PARTS_BYTES);
+	struct iovec part = {data, PARTS_BYTES};
+	struct backend_cancellation cancellation = {.is_cancelled = false};
+	struct battery_gate gate;
+	struct backend_call call = {.priority = BACKEND_COMMIT,
+		.done = battery_gate_pass,
+		.arg = &gate,
+		.cancellation = &cancellation};
+	uint64_t begun_ms = clock_monotonic_ms();
+
+	ck_assert_ptr_nonnull(data);
+	ck_assert_int_eq(battery_put(backend, "large", "small", NULL, NULL), 0);
+	battery_gate_init(&gate, 1);
+	backend_put(backend, "large", &part, 1, NULL, &call);
+	while (clock_monotonic_ms() - begun_ms < PARTS_RUN_MS)
+		;
+	backend_cancel(backend, &cancellation);
+	battery_gate_wait(&gate);
+	ck_assert_int_eq(gate.last_error, -ECANCELED);
+	battery_assert_is(backend, "large", "small");
+	ck_assert_int_eq(battery_put(backend, "large", "other", NULL, NULL), 0);
+	battery_assert_is(backend, "large", "other");
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("backend_s3");
@@ -65,6 +96,7 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_put_in_parts);
+	tcase_add_test(tc, test_cancelled_put_in_parts);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

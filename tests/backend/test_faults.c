@@ -7,6 +7,7 @@
 #include "check_main.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #include "backends/retry_backend.h"
 #include "backends/stats_backend.h"
 #include "util/clock.h"
+
+#define CANCELLED_TIMEOUT_MS 60000 /* and it ends long before */
 
 static const struct backend_condition if_absent = {.type = BACKEND_IF_ABSENT};
 static const struct backend_condition new_record = {.type = BACKEND_IF_ABSENT, .record = true};
@@ -191,6 +194,72 @@ START_TEST(test_hang_until_released_or_the_deadline)
 	backend_shutdown(top);
 	battery_gate_wait(&gate);
 	ck_assert_int_eq(gate.last_error, -ECANCELED);
+}
+END_TEST
+
+/* Begins it, and cancels it when `count` says that it waits; its error. */
+static int put_and_cancel(struct backend *b, uint64_t (*count)(struct backend *b))
+{
+	struct iovec part = {(void *)(uintptr_t) "x", 1};
+	struct backend_cancellation cancellation = {.is_cancelled = false};
+	struct battery_gate gate;
+	struct backend_call call = {.priority = BACKEND_COMMIT,
+		.timeout_ms = CANCELLED_TIMEOUT_MS,
+		.done = battery_gate_pass,
+		.arg = &gate,
+		.cancellation = &cancellation};
+	uint64_t begun_ms = clock_monotonic_ms();
+
+	battery_gate_init(&gate, 1);
+	backend_put(b, "k", &part, 1, NULL, &call);
+	while (count(b) == 0)
+		sched_yield();
+	backend_cancel(b, &cancellation);
+	battery_gate_wait(&gate);
+	ck_assert_uint_lt(clock_monotonic_ms() - begun_ms, CANCELLED_TIMEOUT_MS / 4);
+	return gate.last_error;
+}
+
+static uint64_t retries_of(struct backend *b)
+{
+	struct retry_backend_figures figures;
+
+	retry_backend_read(b, &figures);
+	return figures.retries;
+}
+
+static uint64_t first_rule_hits(struct backend *b)
+{
+	return fault_backend_hits(b, 0);
+}
+
+START_TEST(test_cancelled_while_it_hangs_or_is_delayed)
+{
+	struct backend_result result;
+
+	set_rules("put:hang");
+	ck_assert_int_eq(put_and_cancel(fault, fault_backend_hanging), -ECANCELED);
+	ck_assert_uint_eq(fault_backend_hanging(fault), 0);
+	set_rules("put:delay=50s");
+	ck_assert_int_eq(put_and_cancel(fault, first_rule_hits), -ECANCELED);
+	ck_assert_int_eq(backend_head_wait(fault, "k", &result), -ENOENT);
+}
+END_TEST
+
+START_TEST(test_cancelled_between_attempts)
+{
+	static const struct retry_backend_options slow = {
+		.initial_pause_ms = 50000, .max_pause_ms = 50000};
+	struct fault_rules rules;
+	struct backend *b = NULL;
+
+	ck_assert_int_eq(fault_rules_parse("put:error=EBUSY", &rules, NULL), 0);
+	ck_assert_int_eq(memory_backend_new(&b), 0);
+	ck_assert_int_eq(fault_backend_new(b, &rules, &b), 0);
+	ck_assert_int_eq(retry_backend_new(b, &slow, &b), 0);
+	ck_assert_int_eq(put_and_cancel(b, retries_of), -ECANCELED);
+	ck_assert_uint_eq(retries_of(b), 1);
+	backend_free(b);
 }
 END_TEST
 
@@ -400,6 +469,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_attempts_of_large_puts);
 	tcase_add_test(tc, test_delay);
 	tcase_add_test(tc, test_hang_until_released_or_the_deadline);
+	tcase_add_test(tc, test_cancelled_while_it_hangs_or_is_delayed);
+	tcase_add_test(tc, test_cancelled_between_attempts);
 	tcase_add_test(tc, test_retry_hides_passing_failures);
 	tcase_add_test(tc, test_retry_passes_final_errors_on);
 	tcase_add_test(tc, test_retry_ends_at_the_deadline);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "backends/registry.h"
 #include "backends/tree_layout.h"
 #include "store_scene.h"
@@ -210,6 +211,48 @@ START_TEST(test_deadlines_when_all_hang)
 }
 END_TEST
 
+static void note_cancelled(struct backend_result *result, void *arg)
+{
+	struct late *late = arg;
+
+	lock_acquire(&late->lock);
+	ck_assert_int_eq(result->error, -ECANCELED);
+	late->n_done++;
+	lock_condition_signal(&late->changed);
+	lock_release(&late->lock);
+}
+
+/* More calls than tasks, on a server that hangs: those that run end as well as those that wait. */
+START_TEST(test_cancelled_when_all_hang)
+{
+	struct late late = {.n_done = 0};
+	struct backend_cancellation cancellation = {.is_cancelled = false};
+	struct iovec part = {(void *)(uintptr_t) "x", 1};
+	struct backend_call call = {.priority = BACKEND_COMMIT,
+		.done = note_cancelled,
+		.arg = &late,
+		.cancellation = &cancellation};
+
+	ck_assert_int_eq(put("first", NULL, NULL), 0);
+	scene_set_rules(&scene, "any:hang");
+	lock_init(&late.lock);
+	lock_condition_init(&late.changed);
+	for (unsigned int i = 0; i < LATE_CALLS; i++)
+		backend_put(driver, key_of("cancelled"), &part, 1, NULL, &call);
+	while (proxy_hits(scene.proxy) == 0)
+		usleep(1000);
+	late.begun_ms = clock_monotonic_ms();
+	backend_cancel(driver, &cancellation);
+	lock_acquire(&late.lock);
+	while (late.n_done < LATE_CALLS)
+		lock_condition_wait(&late.changed, &late.lock);
+	lock_release(&late.lock);
+	ck_assert_uint_lt(clock_monotonic_ms() - late.begun_ms, LATE_SLACK_MS);
+	lock_condition_done(&late.changed);
+	lock_done(&late.lock);
+}
+END_TEST
+
 static void add_driver_cases(Suite *suite)
 {
 	TCase *tc = tcase_create("driver");
@@ -221,6 +264,7 @@ static void add_driver_cases(Suite *suite)
 	tcase_add_loop_test(tc, test_own_success_is_no_refusal, 0,
 		(int)(sizeof(refused_again) / sizeof(refused_again[0])));
 	tcase_add_test(tc, test_deadlines_when_all_hang);
+	tcase_add_test(tc, test_cancelled_when_all_hang);
 	suite_add_tcase(suite, tc);
 }
 

@@ -290,12 +290,14 @@ static void note_outcome(struct backend_result *result, void *arg)
 	lock_release(&o->lock);
 }
 
-static void begin_get(struct outcome *o, uint32_t timeout_ms)
+static void begin_get(
+	struct outcome *o, uint32_t timeout_ms, struct backend_cancellation *cancellation)
 {
 	struct backend_call call = {.priority = BACKEND_READER,
 		.timeout_ms = timeout_ms,
 		.done = note_outcome,
-		.arg = o};
+		.arg = o,
+		.cancellation = cancellation};
 
 	*o = (struct outcome){.is_done = false};
 	lock_init(&o->lock);
@@ -324,7 +326,7 @@ START_TEST(test_deadline)
 	struct outcome o;
 
 	will_answer(&halves[_i]);
-	begin_get(&o, 300);
+	begin_get(&o, 300, NULL);
 	ck_assert_int_eq(wait_for(&o), -ETIMEDOUT);
 	ck_assert_uint_ge(clock_monotonic_ms() - began_ms, 290);
 	ck_assert_uint_lt(clock_monotonic_ms() - began_ms, 10000);
@@ -337,13 +339,34 @@ START_TEST(test_shutdown)
 	struct outcome o;
 
 	will_answer(&halves[_i]);
-	begin_get(&o, 0);
+	begin_get(&o, 0, NULL);
 	while (count_of(&store.n_given) == 0 && clock_monotonic_ms() - began_ms < 5000)
 		usleep(1000);
 	backend_shutdown(backend);
 	ck_assert(o.is_done);
 	ck_assert_int_eq(o.error, -ECANCELED);
 	ck_assert_uint_lt(clock_monotonic_ms() - began_ms, 20000);
+}
+END_TEST
+
+/* A transfer that stands still is ended, and the driver goes on. */
+START_TEST(test_cancelled)
+{
+	static const struct canned whole = {"200 OK", ETAG, "abc", NULL, false};
+	struct backend_cancellation cancellation = {.is_cancelled = false};
+	uint64_t began_ms = clock_monotonic_ms();
+	struct outcome o;
+
+	will_answer(&halves[_i]);
+	begin_get(&o, 0, &cancellation);
+	while (count_of(&store.n_given) == 0 && clock_monotonic_ms() - began_ms < 5000)
+		usleep(1000);
+	backend_cancel(backend, &cancellation);
+	ck_assert_int_eq(wait_for(&o), -ECANCELED);
+	ck_assert_uint_lt(clock_monotonic_ms() - began_ms, 10000);
+	will_answer(&whole);
+	begin_get(&o, 0, NULL);
+	ck_assert_int_eq(wait_for(&o), 0);
 }
 END_TEST
 
@@ -563,6 +586,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_get_at_the_end);
 	tcase_add_loop_test(tc, test_deadline, 0, 3);
 	tcase_add_loop_test(tc, test_shutdown, 0, 3);
+	tcase_add_loop_test(tc, test_cancelled, 0, 3);
 	tcase_add_test(tc, test_put);
 	tcase_add_test(tc, test_versions_that_are_none);
 	tcase_add_test(tc, test_bare_if_match);
