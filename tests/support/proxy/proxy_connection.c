@@ -59,11 +59,21 @@ static void close_fd(int *fd, bool reset)
 	*fd = -1;
 }
 
+/* Closing alone does not do: a process that the test is just starting may have the descriptor too,
+ * and then epoll goes on telling of it. */
+static void unwatch(struct proxy_endpoint *e)
+{
+	if (e->fd >= 0)
+		(void)epoll_ctl(e->connection->loop->epoll_fd, EPOLL_CTL_DEL, e->fd, NULL);
+}
+
 /* The structure lives on in loop->ended. */
 static void end(struct proxy_connection *c, bool reset)
 {
 	while (!list_is_empty(&c->exchanges))
 		exchange_free(LIST_ENTRY(c->exchanges.next, struct exchange, node));
+	unwatch(&c->client);
+	unwatch(&c->server);
 	close_fd(&c->client.fd, reset);
 	close_fd(&c->server.fd, reset);
 	list_remove(&c->node);
