@@ -113,8 +113,9 @@ static size_t take_body(char *from, size_t size, size_t n, void *arg)
 
 static void begin(struct curl_load *c, struct slot *slot)
 {
-	char path[128], url[512];
+	char path[128], url[512], range[32];
 
+	snprintf(range, sizeof(range), "0-%d", LOAD_OBJECT_BYTES - 1);
 	snprintf(path, sizeof(path), "/%s/raw/%u/%u", c->bucket, c->series, c->n_begun++);
 	snprintf(url, sizeof(url), "%s%s", c->endpoint, path);
 	curl_slist_free_all(slot->headers);
@@ -123,11 +124,14 @@ static void begin(struct curl_load *c, struct slot *slot)
 	curl_easy_setopt(slot->easy, CURLOPT_URL, url);
 	curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
 	if (c->is_put) {
+		curl_easy_setopt(slot->easy, CURLOPT_RANGE, NULL);
 		curl_easy_setopt(slot->easy, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(
 			slot->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)LOAD_OBJECT_BYTES);
 	} else {
+		/* As backend_get() asks: radosgw takes a third longer for a range. */
 		curl_easy_setopt(slot->easy, CURLOPT_HTTPGET, 1L);
+		curl_easy_setopt(slot->easy, CURLOPT_RANGE, range);
 	}
 	curl_multi_add_handle(c->multi, slot->easy);
 }
@@ -141,7 +145,8 @@ static void finish(struct curl_load *c, CURL *easy, CURLcode result)
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	if (result != CURLE_OK)
 		load_fail("the raw loop", curl_easy_strerror(result));
-	if (status != 200 || (!c->is_put && slot->n_received != LOAD_OBJECT_BYTES))
+	if ((status != 200 && status != 206) ||
+		(!c->is_put && slot->n_received != LOAD_OBJECT_BYTES))
 		load_fail("the raw loop", "the store refused or gave too little");
 	c->n_done++;
 	curl_multi_remove_handle(c->multi, easy);
