@@ -507,6 +507,32 @@ START_TEST(test_full_disk_and_evicted)
 }
 END_TEST
 
+static void without_conditions(struct backend *b, struct backend_capabilities *ret)
+{
+	(void)b;
+	*ret = (struct backend_capabilities){.max_object_bytes = 1 << 24, .max_delete_many = 1};
+}
+
+/* A store that knows no conditional puts gets plain ones, and none before that is known. */
+START_TEST(test_plain_puts)
+{
+	static struct backend_ops poor; /* used until the fixture frees the backend */
+
+	node_fixture_init(&fixture);
+	poor = *fixture.backend->ops;
+	poor.get_capabilities = without_conditions;
+	fixture.backend->ops = &poor;
+	fixture.options.commit_interval_ms = 0;
+	fixture.options.plain_puts = _i == 1;
+	node_fixture_open(&fixture);
+	user = node_fixture_mkdir(fixture.fs, FS_ROOT_INO, "user");
+	make_body("u.1", 1);
+	ck_assert_int_eq(node_flush(fixture.node, 10000), _i == 1 ? 0 : -EOPNOTSUPP);
+	ck_assert_uint_eq(n_objects(), _i == 1 ? 1 : 0);
+	node_fixture_done(&fixture);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("node_faults");
@@ -514,6 +540,7 @@ Suite *test_suite(void)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_puts_fail);
+	tcase_add_loop_test(tc, test_plain_puts, 0, 2);
 	tcase_add_test(tc, test_answers_are_lost);
 	tcase_add_test(tc, test_puts_hang);
 	tcase_add_test(tc, test_gets_fail);
