@@ -54,4 +54,8 @@ mkdir -p "$T/small/s" 2>/dev/null
 check_refused 'no space for the state' 1 'No space|pace left' \
 	"$MAILFS" "$URL" "$MNT" -o "state=$T/small/s"
 check 'nothing is mounted' not is_mounted "$MNT"
+# A mount is patient with a store that does not answer, and says so.
+check_refused 'a store that is away' 1 'trying again' \
+	env AWS_ACCESS_KEY_ID=key AWS_SECRET_ACCESS_KEY=secret AWS_EC2_METADATA_DISABLED=true \
+	"$MAILFS" -f s3://bucket/prefix "$MNT" -o "state=$T/away,endpoint=http://127.0.0.1:1"
 finish
