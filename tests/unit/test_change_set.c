@@ -204,6 +204,8 @@ START_TEST(test_a_cut_has_whole_operations)
 	pthread_t threads[N_THREADS];
 	size_t n = 0;
 
+	change_set_free(set);
+	set = change_set_new(UINT64_MAX);
 	for (uintptr_t i = 0; i < N_THREADS; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, operate, (void *)(i + 1)), 0);
 	for (int i = 0; i < 200; i++)
