@@ -79,6 +79,10 @@ struct key key_end_of(enum key_type type, uint64_t ino);
 const uint8_t *key_tail(const uint8_t *key, size_t size_bytes, size_t *ret_tail_bytes);
 uint64_t key_tail_number(const uint8_t *key, size_t size_bytes);
 
+/* The account as a range: from the first up to but without the second. */
+struct key key_account_begin(uint32_t account);
+struct key key_account_end(uint32_t account);
+
 /* Node section. */
 struct key key_node(enum key_type type);
 struct key key_node_end(enum key_type type);

@@ -28,6 +28,7 @@ enum store_table {
 struct store;
 struct store_batch;
 struct store_iterator;
+struct store_snapshot;
 
 /* A value found; valid until store_value_done(). */
 struct store_value {
@@ -52,6 +53,20 @@ void store_close(struct store *store);
 int store_get(struct store *store, enum store_table table, const struct key *key,
 	struct store_value *ret);
 void store_value_done(struct store_value *value);
+
+/* ---- the store as it was at one moment */
+
+/* Keeps that state readable until it is freed; NULL without memory. */
+struct store_snapshot *store_snapshot_new(struct store *store);
+void store_snapshot_free(struct store_snapshot *snapshot);
+
+/* As store_get(), at that moment. */
+int store_get_at(const struct store_snapshot *snapshot, enum store_table table,
+	const struct key *key, struct store_value *ret);
+
+/* As store_iterator_new(), at that moment. */
+struct store_iterator *store_iterator_new_at(const struct store_snapshot *snapshot,
+	enum store_table table, const struct key *from, const struct key *to);
 
 /* ---- changes; errors of memory show up at store_write() */
 struct store_batch *store_batch_new(struct store *store);
