@@ -120,7 +120,7 @@ static void print_volume(const struct format_arguments *arguments, const struct 
 			chain->probe_message);
 	if (!arguments->json) {
 		printf("volume %s made at '%s' (account depth %u)\n"
-		       "mount it with: mailfs %s MOUNTPOINT\n",
+		       "mount it with: mailfs '%s' MOUNTPOINT\n",
 			volume->uuid, arguments->url, volume->account_depth, arguments->url);
 		return;
 	}

@@ -245,6 +245,24 @@ START_TEST(test_foreign_files)
 }
 END_TEST
 
+/* A listing goes down one directory for each '/', on the small stack of a coroutine. */
+START_TEST(test_deepest_key)
+{
+	char key[BACKEND_KEY_MAX_BYTES + 1];
+	struct backend_result result;
+
+	for (size_t i = 0; i + 1 < sizeof(key); i++)
+		key[i] = i % 2 == 0 ? 'd' : '/';
+	key[sizeof(key) - 2] = '\0'; /* 511 bytes end with a name */
+	ck_assert_int_eq(battery_put(backend, key, "deep", NULL, NULL), 0);
+	battery_assert_is(backend, key, "deep");
+	ck_assert_int_eq(backend_list_wait(backend, "", NULL, 10, &result), 0);
+	ck_assert_uint_eq(result.n_entries, 1);
+	ck_assert_str_eq(result.entries[0].key, key);
+	backend_result_done(&result);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("nfs_errors");
@@ -262,6 +280,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_leftovers);
 	tcase_add_test(tc, test_nothing_is_left);
 	tcase_add_test(tc, test_foreign_files);
+	tcase_add_test(tc, test_deepest_key);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

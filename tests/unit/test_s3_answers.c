@@ -495,6 +495,35 @@ START_TEST(test_list)
 }
 END_TEST
 
+static const struct {
+	struct canned answer;
+	int error;
+} removals[] = {
+	{{"200 OK", NULL, "<DeleteResult></DeleteResult>", NULL, false}, 0},
+	{{"200 OK", NULL, "<DeleteResult><Error><Code>AccessDenied</Code></Error></DeleteResult>",
+		 NULL, false},
+		-EIO},
+	{{"200 OK", NULL, "<html></html>", NULL, false}, -EPROTO},
+	{{"404 No", NULL, ERROR("NoSuchBucket"), NULL, false}, -ENXIO},
+};
+
+START_TEST(test_remove_many)
+{
+	static const char *const keys[] = {"a", "b/c"};
+	struct backend_call call = {.priority = BACKEND_BACKGROUND, .done = note_outcome};
+	struct outcome o = {.is_done = false};
+
+	lock_init(&o.lock);
+	lock_condition_init(&o.changed);
+	call.arg = &o;
+	will_answer(&removals[_i].answer);
+	backend_remove_many(backend, keys, 2, &call);
+	ck_assert_int_eq(wait_for(&o), removals[_i].error);
+	ck_assert(was_asked("POST /bucket/?delete= HTTP/1.1\r\n"));
+	ck_assert(was_asked("content-md5: "));
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("s3_answers");
@@ -512,6 +541,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_no_hidden_repetition);
 	tcase_add_test(tc, test_corruption_on_the_way);
 	tcase_add_loop_test(tc, test_list, 0, (int)(sizeof(lists) / sizeof(lists[0])));
+	tcase_add_loop_test(tc, test_remove_many, 0, (int)(sizeof(removals) / sizeof(removals[0])));
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -163,6 +163,8 @@ static void write_credentials(const char *token)
 	ck_assert_int_eq(file_io_replace_file(credentials, text, strlen(text), 0600), 0);
 }
 
+static bool is_renewed = true;
+
 /* Whoever comes with the old token is refused; and somebody writes the new one to the file. */
 static void serve_expired(
 	void *arg, const struct canned_request *request, struct canned_answer *answer)
@@ -173,15 +175,15 @@ static void serve_expired(
 	} else if (strcmp(canned_header(request, "x-amz-security-token"), "new") == 0) {
 		canned_answer_set(answer, "200 OK", "ETag: \"abc\"\r\n", "abc");
 	} else {
-		write_credentials("new");
+		if (is_renewed)
+			write_credentials("new");
 		canned_answer_set(answer, "400 Bad", NULL, ERROR("ExpiredToken"));
 	}
 }
 
-START_TEST(test_expired_token)
+static void open_with_token(void)
 {
 	char option[64], *message;
-	struct backend_result result;
 	int fd = mkstemp(credentials);
 
 	ck_assert_int_ge(fd, 0);
@@ -190,13 +192,81 @@ START_TEST(test_expired_token)
 	start(serve_expired, NULL);
 	snprintf(option, sizeof(option), "credentials_file=%s", credentials);
 	ck_assert_msg(open_with(option, &message) == 0, "%s", message);
-	for (int i = 0; i < 3; i++) {
-		ck_assert_int_eq(backend_get_wait(backend, "k", 0, SIZE_MAX, &result), 0);
-		backend_result_done(&result);
-	}
+}
+
+static void close_all(void)
+{
 	backend_free(backend);
 	canned_server_free(server);
 	unlink(credentials);
+}
+
+START_TEST(test_expired_token)
+{
+	open_with_token();
+	for (int i = 0; i < 3; i++) {
+		struct backend_result result;
+
+		ck_assert_int_eq(backend_get_wait(backend, "k", 0, SIZE_MAX, &result), 0);
+		backend_result_done(&result);
+	}
+	close_all();
+}
+END_TEST
+
+START_TEST(test_token_that_stays_expired)
+{
+	struct backend_result result;
+
+	is_renewed = false;
+	open_with_token();
+	ck_assert_int_eq(backend_get_wait(backend, "k", 0, SIZE_MAX, &result), -EAGAIN);
+	close_all();
+}
+END_TEST
+
+/* ---- what is asked for with each object */
+
+/* An object below accounts/…/body must come with the class and the encryption, others without the
+ * class. */
+static void serve_storage(
+	void *arg, const struct canned_request *request, struct canned_answer *answer)
+{
+	const char *wanted = strstr(request->target, "/body/") != NULL ? "STANDARD_IA" : "";
+	bool is_right = strcmp(canned_header(request, "x-amz-storage-class"), wanted) == 0;
+
+	(void)arg;
+	is_right &= strcmp(canned_header(request, "x-amz-server-side-encryption"), "aws:kms") == 0;
+	is_right &= strcmp(canned_header(request, "x-amz-server-side-encryption-aws-kms-key-id"),
+			    "key-1") == 0;
+	if (strstr(request->target, "list-type=2") != NULL)
+		canned_answer_set(answer, "200 OK", NULL, EMPTY_LIST);
+	else if (strcmp(request->method, "PUT") == 0 && is_right)
+		canned_answer_set(answer, "200 OK",
+			"ETag: \"abc\"\r\nx-amz-server-side-encryption: aws:kms\r\n", "");
+	else
+		canned_answer_set(answer, "400 Bad Request", NULL, ERROR("InvalidRequest"));
+}
+
+START_TEST(test_storage_headers)
+{
+	static const char *const keys[] = {"accounts/00/1/body/x", "accounts/00/1/owner", "a"};
+	char endpoint[64], *message = NULL;
+	const char *const options[] = {
+		endpoint, "storage_class=STANDARD_IA", "sse=aws:kms", "sse_kms_key_id=key-1", NULL};
+
+	start(serve_storage, NULL);
+	snprintf(endpoint, sizeof(endpoint), "endpoint=http://127.0.0.1:%u",
+		canned_server_port(server));
+	ck_assert_int_eq(backend_open_url("s3://bucket/p", options, &backend, &message), 0);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct iovec part = {(char[]){"data"}, 4};
+		struct backend_result result;
+
+		ck_assert_int_eq(backend_put_wait(backend, keys[i], &part, 1, NULL, &result), 0);
+	}
+	backend_free(backend);
+	canned_server_free(server);
 }
 END_TEST
 
@@ -211,6 +281,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_open_without_tls);
 	tcase_add_test(tc, test_region_is_adopted);
 	tcase_add_test(tc, test_expired_token);
+	tcase_add_test(tc, test_token_that_stays_expired);
+	tcase_add_test(tc, test_storage_headers);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -35,9 +35,10 @@ struct nfs_connection {
 	uint64_t up_since_ms; /* UP */
 	uint32_t pause_ms;
 	unsigned int n_failures;
-	bool is_wanted; /* IDLE: connect as soon as retry_ms allows */
-	bool is_broken; /* to be ended when libnfs has returned */
-	bool is_ending; /* callbacks that come now are those of rpc_destroy_context() */
+	bool is_wanted;       /* IDLE: connect as soon as retry_ms allows */
+	bool is_broken;       /* to be ended when libnfs has returned */
+	bool is_ending;       /* callbacks that come now are those of rpc_destroy_context() */
+	bool awaits_callback; /* connected() has not been called */
 	char error[160];
 };
 
@@ -88,13 +89,15 @@ static void end(struct nfs_connection *c)
 
 	if (c->rpc != NULL) {
 		c->is_ending = true;
+		if (c->awaits_callback) /* else libnfs forgets to free what it keeps for that */
+			(void)rpc_service(c->rpc, POLLHUP);
 		rpc_destroy_context(c->rpc);
 		c->is_ending = false;
 		c->rpc = NULL;
 	}
 	while ((node = c->flights.next) != &c->flights)
 		land(LIST_ENTRY(node, struct nfs_flight, node), NFS_LOST, -ECONNRESET);
-	c->is_broken = false;
+	c->is_broken = c->awaits_callback = false;
 }
 
 /* One that did not last waits like one that did not come up. */
@@ -153,6 +156,7 @@ static void connected(struct rpc_context *rpc, int status, void *data, void *arg
 	struct nfs_connection *c = arg;
 	int one = 1;
 
+	c->awaits_callback = false;
 	if (c->is_ending)
 		return;
 	if (status != RPC_STATUS_SUCCESS) {
@@ -187,6 +191,7 @@ static void connect_now(struct nfs_connection *c)
 		else
 			r = rpc_connect_program_async(
 				c->rpc, e->address, e->program, e->version, connected, c);
+		c->awaits_callback = r == 0;
 		if (r < 0)
 			set_error(c, rpc_get_error(c->rpc));
 	}

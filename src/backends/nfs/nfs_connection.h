@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include "util/list.h"
 
+#define NFS_ADDRESS_BYTES 64
 #define NFS_CONNECT_TIMEOUT_MS 10000
 #define NFS_RECONNECT_MIN_MS 50
 #define NFS_RECONNECT_MAX_MS 2000
@@ -26,8 +27,9 @@
 #define NFS_MAX_GROUPS 16    /* of AUTH_SYS */
 
 struct nfs_endpoint {
-	char address[64]; /* numeric, so that reconnecting does not wait for a name server */
-	uint32_t port;    /* 0: the portmapper is asked */
+	char address[NFS_ADDRESS_BYTES]; /* numeric, so that reconnecting does not wait for a name
+					    server */
+	uint32_t port;                   /* 0: the portmapper is asked */
 	int program, version;
 	uint32_t uid, gid; /* UINT32_MAX: the process's */
 	uint32_t answer_timeout_ms;

@@ -9,6 +9,9 @@
 #include "backends/nfs/nfs_settings.h"
 #include "backends/tree_layout.h"
 
+/* Of a server's addresses, the first that answers when the backend is opened is used. */
+#define NFS_MAX_ADDRESSES 8
+
 /* Attempts, when what one looks at changes or goes away under one's hands. */
 #define NFS_MAX_ATTEMPTS 16
 
@@ -17,7 +20,8 @@ struct nfs_backend {
 	struct backend base; /* first */
 	struct nfs_loop *loop;
 	struct nfs_settings settings;
-	char address[64]; /* of the server */
+	char addresses[NFS_MAX_ADDRESSES][NFS_ADDRESS_BYTES]; /* of the server */
+	size_t n_addresses, address;                          /* which one is used */
 	struct nfs_export export;
 	struct nfs_directories directories;
 	char token[TREE_TOKEN_BYTES];

@@ -34,7 +34,7 @@ struct nfs_task {
 	uint64_t wake_ms;      /* the loop's */
 	int cancelled;         /* 0, or the error with which it is to end */
 	bool is_ready;         /* the loop's */
-	bool fails_fast;       /* an attempt to connect that failed is an error */
+	bool fails_fast;       /* a few attempts to connect that failed are an error */
 	bool is_cleaning;
 };
 

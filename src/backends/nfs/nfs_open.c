@@ -22,9 +22,14 @@ int nfs_open_resolve(struct nfs_backend *nb, char **ret_message)
 	struct addrinfo *list = NULL;
 	int error = getaddrinfo(nb->settings.server, NULL, &hints, &list);
 
-	if (error == 0)
-		error = getnameinfo(list->ai_addr, list->ai_addrlen, nb->address,
-			sizeof(nb->address), NULL, 0, NI_NUMERICHOST);
+	for (const struct addrinfo *a = list; a != NULL && error == 0; a = a->ai_next) {
+		if (nb->n_addresses == NFS_MAX_ADDRESSES)
+			break;
+		error = getnameinfo(a->ai_addr, a->ai_addrlen, nb->addresses[nb->n_addresses],
+			NFS_ADDRESS_BYTES, NULL, 0, NI_NUMERICHOST);
+		if (error == 0)
+			nb->n_addresses++;
+	}
 	if (list != NULL)
 		freeaddrinfo(list);
 	if (error == 0)
@@ -48,7 +53,7 @@ static struct nfs_endpoint endpoint_of(
 		.answer_timeout_ms = nb->settings.answer_timeout_ms,
 	};
 
-	memcpy(e.address, nb->address, sizeof(e.address));
+	memcpy(e.address, nb->addresses[nb->address], sizeof(e.address));
 	return e;
 }
 
@@ -218,27 +223,49 @@ static int try_directory(struct nfs_task *task, struct nfs_backend *nb, struct n
 	return r;
 }
 
+/* With the address at hand. Without a connection on failure. */
+static int open_at(struct nfs_task *task, struct nfs_backend *nb, struct nfs_temporary *ret,
+	char **ret_message)
+{
+	struct nfs_endpoint e = endpoint_of(nb, NFS_PROGRAM, NFS_V3, nb->settings.nfs_port);
+	struct nfs_connection *c;
+	int r;
+
+	nb->mounted_ms = clock_monotonic_ms();
+	r = ask_for_root(task, nb, &nb->export.root, ret_message);
+	if (r < 0)
+		return r;
+	r = nfs_loop_connect(task->loop, &e, &c);
+	if (r < 0)
+		return say_unusable(nb, r, ret_message);
+	nb->export.connection = c;
+	r = try_directory(task, nb, ret);
+	if (r == 0)
+		return 0;
+	if (is_about_reaching(r))
+		r = say_unreachable(nb, "the NFS service", e.port, c, r, ret_message);
+	else
+		r = say_unusable(nb, r, ret_message);
+	nfs_loop_disconnect(task->loop, c);
+	return r;
+}
+
 int nfs_open_run(struct nfs_task *task, struct nfs_call *call)
 {
 	struct nfs_backend *nb = call->nb;
-	struct nfs_endpoint e = endpoint_of(nb, NFS_PROGRAM, NFS_V3, nb->settings.nfs_port);
 	char **message = call->target;
 	struct nfs_temporary t;
-	int r;
+	int r = -EHOSTUNREACH;
 
 	task->fails_fast = true;
-	nb->mounted_ms = clock_monotonic_ms();
-	r = ask_for_root(task, nb, &nb->export.root, message);
+	for (size_t i = 0; i < nb->n_addresses && r == -EHOSTUNREACH; i++) {
+		free(*message);
+		*message = NULL;
+		nb->address = i;
+		r = open_at(task, nb, &t, message);
+	}
 	if (r < 0)
 		return r;
-	r = nfs_loop_connect(task->loop, &e, &nb->export.connection);
-	if (r == 0)
-		r = try_directory(task, nb, &t);
-	if (is_about_reaching(r) && nb->export.connection != NULL)
-		return say_unreachable(
-			nb, "the NFS service", e.port, nb->export.connection, r, message);
-	if (r < 0)
-		return say_unusable(nb, r, message);
 	nfs_call_complete(task, call, 0);
 	remove_leftovers(task, nb, &t.directory, nfs_modified_ms(&t.node.attributes));
 	return 0;

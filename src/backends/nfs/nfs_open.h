@@ -9,7 +9,7 @@
 
 #define NFS_OPEN_TIMEOUT_MS 30000
 
-/* Finds the server's address, in the caller's thread. -EHOSTUNREACH with a message. */
+/* Finds the server's addresses, in the caller's thread. -EHOSTUNREACH with a message. */
 int nfs_open_resolve(struct nfs_backend *nb, char **ret_message);
 
 /* The rest, as a call of the loop; its target is a `char *` for the message. */

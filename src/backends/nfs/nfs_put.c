@@ -5,7 +5,7 @@
  * or, when something is there that may be replaced, RENAME. Most objects are new, and servers do a
  * LINK sooner than a RENAME (measured on NFS-Ganesha: twice as many puts in a second); the
  * temporary name is removed when the caller has his answer. NFS servers do what changes a directory
- * before they answer, on stable storage (RFC 1813, 4.8), so nothing is to be synced.
+ * before they answer, on stable storage (RFC 1813, 4.7 and 4.8), so nothing is to be synced.
  */
 #include <config.h>
 #include "backends/nfs/nfs_internal.h"

@@ -3,7 +3,7 @@
  * and why that is safe. What it rests on is exclusive at an NFS server too: LINK, SYMLINK and
  * RENAME of a directory (RFC 1813, 3.3.10, 3.3.14, 3.3.15); nothing is cached here, so what one
  * reads is what the server has. The winner of a LINK knows its own generation by its handle, for
- * two files never have the same one (RFC 1813, 2.3.3).
+ * two files never have the same one (RFC 1813, 2.5).
  *
  * A request whose answer is lost is asked again. LINK and SYMLINK then find what they made
  * themselves, which is seen by the file's number, or not needed to be known; RENAME of a directory

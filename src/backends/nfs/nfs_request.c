@@ -62,7 +62,7 @@ static int step(
 
 	if (nfs_connection_is_up(c))
 		r = send_missing(task, c, requests, n);
-	else if (task->fails_fast && nfs_connection_failures(c) > 0)
+	else if (task->fails_fast && nfs_connection_failures(c) >= NFS_FAST_ATTEMPTS)
 		r = -EHOSTUNREACH;
 	else
 		nfs_connection_want(c);

@@ -12,6 +12,7 @@
 
 #define NFS_LATER_MIN_MS 50
 #define NFS_LATER_MAX_MS 1000
+#define NFS_FAST_ATTEMPTS 4 /* to connect, for tasks that fail fast */
 
 struct nfs_request {
 	const struct nfs_procedure *procedure;

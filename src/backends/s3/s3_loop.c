@@ -51,12 +51,17 @@ void s3_loop_begin(struct s3_request *r)
 		list_append(&loop->active, &r->node);
 }
 
-/* Whether it was put aside until there are new credentials. */
+/* Whether it was put aside until there are new credentials. If those are refused as well, or cannot
+ * be had just now, somebody may try again later. */
 static bool park(struct s3_request *r)
 {
-	if (!r->answer.meaning.is_expired || r->was_parked ||
+	if (!r->answer.meaning.is_expired ||
 		!s3_keeper_refuse(r->s3->keeper, r->generation, &r->parked_attempts))
 		return false;
+	if (r->was_parked) {
+		r->answer.error = -EAGAIN;
+		return false;
+	}
 	r->was_parked = true;
 	list_append(&r->s3->loop.parked, &r->node);
 	return true;
@@ -83,9 +88,8 @@ static void finish(struct s3_request *r, CURLcode code)
 		r->done(r);
 }
 
-static bool finish_transfers(struct s3_loop *loop)
+static void finish_transfers(struct s3_loop *loop)
 {
-	bool progress = false;
 	CURLMsg *message;
 	int n_left;
 
@@ -97,16 +101,14 @@ static bool finish_transfers(struct s3_loop *loop)
 			continue;
 		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&r);
 		finish(r, code);
-		progress = true;
 	}
-	return progress;
 }
 
-static bool finish_failed(struct s3_loop *loop)
+/* What these begin anew and fails again is for the next time. */
+static void finish_failed(struct s3_loop *loop)
 {
 	struct list_node failed;
 	struct list_node *node;
-	bool progress = false;
 
 	list_init(&failed);
 	list_splice(&failed, &loop->failed);
@@ -114,9 +116,7 @@ static bool finish_failed(struct s3_loop *loop)
 		struct s3_request *r = LIST_ENTRY(node, struct s3_request, node);
 
 		r->done(r);
-		progress = true;
 	}
-	return progress;
 }
 
 /* Requests that waited for credentials begin anew, or fail when their time is up. */
@@ -166,7 +166,8 @@ static void cancel_all(struct s3_loop *loop)
 	resume_parked(loop);
 }
 
-static bool is_over(struct s3_loop *loop)
+/* Begins the end when the queue is closed; whether it is. */
+static bool watch_for_end(struct s3_loop *loop)
 {
 	uint64_t now_ms;
 
@@ -177,7 +178,7 @@ static bool is_over(struct s3_loop *loop)
 		loop->closed_ms = now_ms;
 	if (now_ms >= loop->closed_ms + S3_SHUTDOWN_GRACE_MS && !loop->is_cancelled)
 		cancel_all(loop);
-	return loop->n_calls == 0;
+	return true;
 }
 
 static void sleep_until(uint64_t *ms, uint64_t deadline_ms)
@@ -207,19 +208,21 @@ static void *run(void *arg)
 
 	(void)pthread_setname_np(pthread_self(), "s3-loop");
 	for (;;) {
-		bool progress;
+		bool is_ending;
 		int n_running;
 
-		take_calls(loop);
 		(void)curl_multi_perform(loop->multi, &n_running);
-		progress = finish_transfers(loop);
+		finish_transfers(loop);
 		resume_parked(loop);
-		progress |= finish_failed(loop);
-		if (progress)
-			continue;
-		if (is_over(loop))
+		finish_failed(loop);
+		/* What is taken after the end began is the last. */
+		is_ending = watch_for_end(loop);
+		take_calls(loop);
+		if (is_ending && loop->n_calls == 0)
 			return NULL;
-		if (list_is_empty(&loop->failed))
+		/* Taking all also takes the signal that the end began. What was begun just now
+		 * makes the wait end at once. */
+		if (list_is_empty(&loop->failed) && call_queue_is_closed(loop->queue) == is_ending)
 			wait_for_something(loop);
 	}
 }
