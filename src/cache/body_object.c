@@ -2,31 +2,22 @@
 #include "cache/body_object.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
+#include "util/account_path.h"
 #include "util/checksum.h"
 #include "util/cleanup.h"
 #include "util/codec.h"
 
 #define MAGIC "MFSBODY" /* and its NUL */
 #define MAGIC_BYTES 8
+#define FOLDER "body/"
 #define COMPRESSION_LEVEL 1
 #define MIN_COMPRESSED_BYTES 256 /* smaller bodies are not tried */
 
-/* The header without its own checksum, which stands at its end. */
-struct header {
-	uint8_t encoding;
-	struct uuid id;
-	uint64_t raw_size_bytes;
-	uint64_t stored_size_bytes;
-	uint64_t raw_checksum;
-	uint64_t stored_checksum;
-};
-
-static void encode_header(const struct header *h, uint8_t to[BODY_OBJECT_HEADER_BYTES])
+static void encode_header(const struct body_object_header *h, uint8_t to[BODY_OBJECT_HEADER_BYTES])
 {
 	struct encoder e = encoder_over(to, BODY_OBJECT_HEADER_BYTES);
 
@@ -43,33 +34,37 @@ static void encode_header(const struct header *h, uint8_t to[BODY_OBJECT_HEADER_
 	encode_u64(&e, checksum_64(to, e.size_bytes));
 }
 
-static int decode_header(const void *object, size_t size_bytes, struct header *ret)
+/* *ret is filled as far as there is something, whatever else is wrong. */
+static int decode_header(const void *object, size_t size_bytes, struct body_object_header *ret,
+	const char **ret_problem)
 {
 	struct decoder d = decoder_over(object, size_bytes);
 	uint8_t magic[MAGIC_BYTES], reserved;
-	uint16_t version;
 	uint32_t header_size;
-	struct header h;
 	uint64_t checksum;
 
 	decode_bytes(&d, magic, sizeof(magic));
-	version = decode_u16(&d);
-	h.encoding = decode_u8(&d);
+	ret->version = decode_u16(&d);
+	ret->encoding = decode_u8(&d);
 	reserved = decode_u8(&d);
 	header_size = decode_u32(&d);
-	decode_bytes(&d, h.id.bytes, UUID_BYTES);
-	h.raw_size_bytes = decode_u64(&d);
-	h.stored_size_bytes = decode_u64(&d);
-	h.raw_checksum = decode_u64(&d);
-	h.stored_checksum = decode_u64(&d);
+	decode_bytes(&d, ret->id.bytes, UUID_BYTES);
+	ret->raw_size_bytes = decode_u64(&d);
+	ret->stored_size_bytes = decode_u64(&d);
+	ret->raw_checksum = decode_u64(&d);
+	ret->stored_checksum = decode_u64(&d);
 	checksum = decode_u64(&d);
-	if (!decoder_ok(&d) || memcmp(magic, MAGIC, MAGIC_BYTES) != 0 ||
-		version != BODY_OBJECT_FORMAT_VERSION || reserved != 0 ||
-		header_size != BODY_OBJECT_HEADER_BYTES ||
-		checksum != checksum_64(object, BODY_OBJECT_HEADER_BYTES - sizeof(checksum)))
-		return -EBADMSG;
-	*ret = h;
-	return 0;
+	if (!decoder_ok(&d))
+		*ret_problem = "the object is shorter than its header";
+	else if (memcmp(magic, MAGIC, MAGIC_BYTES) != 0)
+		*ret_problem = "the magic is another";
+	else if (ret->version != BODY_OBJECT_FORMAT_VERSION)
+		*ret_problem = "the format version is unknown";
+	else if (checksum != checksum_64(object, BODY_OBJECT_HEADER_BYTES - sizeof(checksum)))
+		*ret_problem = "the header's checksum does not fit";
+	else if (reserved != 0 || header_size != BODY_OBJECT_HEADER_BYTES)
+		*ret_problem = "the header is not as this version has it";
+	return *ret_problem == NULL ? 0 : -EBADMSG;
 }
 
 /* Compresses part after part into `limit_bytes`; the size, or 0 when it does not fit. */
@@ -137,7 +132,7 @@ static int check_sizes(const struct iovec *parts, int n_parts, size_t raw_size_b
 int body_object_encode(const struct uuid *id, const struct iovec *parts, int n_parts,
 	size_t raw_size_bytes, struct body_object_buffer *ret)
 {
-	struct header h = {.id = *id, .raw_size_bytes = raw_size_bytes};
+	struct body_object_header h = {.id = *id, .raw_size_bytes = raw_size_bytes};
 	void *compressed = NULL;
 	size_t compressed_size = 0;
 	int r = check_sizes(parts, n_parts, raw_size_bytes);
@@ -169,7 +164,8 @@ void body_object_buffer_done(struct body_object_buffer *buffer)
 	buffer->compressed = NULL;
 }
 
-static int unpack(const struct header *h, const uint8_t *stored, void *to)
+static int unpack(const struct body_object_header *h, const uint8_t *stored, void *to,
+	const char **ret_problem)
 {
 	size_t size;
 
@@ -178,60 +174,96 @@ static int unpack(const struct header *h, const uint8_t *stored, void *to)
 		return 0;
 	}
 	size = ZSTD_decompress(to, (size_t)h->raw_size_bytes, stored, (size_t)h->stored_size_bytes);
-	if (ZSTD_isError(size) || size != h->raw_size_bytes ||
-		checksum_64(to, size) != h->raw_checksum)
-		return -EBADMSG;
-	return 0;
+	if (ZSTD_isError(size) || size != h->raw_size_bytes)
+		*ret_problem = "the content cannot be decompressed to its size";
+	else if (checksum_64(to, size) != h->raw_checksum)
+		*ret_problem = "the content's checksum does not fit";
+	return *ret_problem == NULL ? 0 : -EBADMSG;
 }
 
-static int check_header(const struct header *h, size_t size_bytes, const struct uuid *expected_id)
+static int check_header(const struct body_object_header *h, size_t size_bytes,
+	const struct uuid *expected_id, const char **ret_problem)
 {
-	if (h->encoding > BODY_OBJECT_ZSTD || h->raw_size_bytes > BODY_OBJECT_MAX_BYTES ||
-		h->stored_size_bytes != size_bytes - BODY_OBJECT_HEADER_BYTES ||
-		memcmp(h->id.bytes, expected_id->bytes, UUID_BYTES) != 0)
-		return -EBADMSG;
-	if (h->encoding == BODY_OBJECT_RAW && (h->stored_size_bytes != h->raw_size_bytes ||
-						      h->stored_checksum != h->raw_checksum))
-		return -EBADMSG;
+	if (h->encoding > BODY_OBJECT_ZSTD)
+		*ret_problem = "the encoding is unknown";
+	else if (h->raw_size_bytes > BODY_OBJECT_MAX_BYTES)
+		*ret_problem = "the content is larger than any may be";
+	else if (h->stored_size_bytes != size_bytes - BODY_OBJECT_HEADER_BYTES)
+		*ret_problem = "the object does not have the size that its header says";
+	else if (memcmp(h->id.bytes, expected_id->bytes, UUID_BYTES) != 0)
+		*ret_problem = "the id is not that of the key";
+	else if (h->encoding == BODY_OBJECT_RAW && (h->stored_size_bytes != h->raw_size_bytes ||
+							   h->stored_checksum != h->raw_checksum))
+		*ret_problem = "sizes or checksums of raw content differ";
+	return *ret_problem == NULL ? 0 : -EBADMSG;
+}
+
+static int check_stored(
+	const struct body_object_header *h, const uint8_t *stored, const char **ret_problem)
+{
+	if (checksum_64(stored, (size_t)h->stored_size_bytes) == h->stored_checksum)
+		return 0;
+	*ret_problem = "the stored content's checksum does not fit";
+	return -EBADMSG;
+}
+
+int body_object_inspect(const void *object, size_t size_bytes, const struct uuid *expected_id,
+	struct body_object_header *ret_header, const char **ret_problem, void **ret_data,
+	size_t *ret_size_bytes)
+{
+	CLEANUP_FREE void *data = NULL;
+	const uint8_t *stored;
+	int r;
+
+	*ret_header = (struct body_object_header){0};
+	*ret_problem = NULL;
+	r = decode_header(object, size_bytes, ret_header, ret_problem);
+	if (r == 0)
+		r = check_header(ret_header, size_bytes, expected_id, ret_problem);
+	if (r < 0)
+		return r;
+	stored = (const uint8_t *)object + BODY_OBJECT_HEADER_BYTES;
+	r = check_stored(ret_header, stored, ret_problem);
+	if (r < 0)
+		return r;
+	data = malloc((size_t)ret_header->raw_size_bytes + 1);
+	if (data == NULL)
+		return -ENOMEM;
+	r = unpack(ret_header, stored, data, ret_problem);
+	if (r < 0)
+		return r;
+	*ret_data = TAKE_PTR(data);
+	*ret_size_bytes = (size_t)ret_header->raw_size_bytes;
 	return 0;
 }
 
 int body_object_decode(const void *object, size_t size_bytes, const struct uuid *expected_id,
 	void **ret_data, size_t *ret_size_bytes)
 {
-	const uint8_t *stored = (const uint8_t *)object + BODY_OBJECT_HEADER_BYTES;
-	CLEANUP_FREE void *data = NULL;
-	struct header h;
-	int r;
+	struct body_object_header header;
+	const char *problem;
 
-	if (size_bytes < BODY_OBJECT_HEADER_BYTES)
-		return -EBADMSG;
-	r = decode_header(object, size_bytes, &h);
-	if (r == 0)
-		r = check_header(&h, size_bytes, expected_id);
-	if (r == 0 && checksum_64(stored, (size_t)h.stored_size_bytes) != h.stored_checksum)
-		r = -EBADMSG;
-	if (r < 0)
-		return r;
-	data = malloc((size_t)h.raw_size_bytes + 1);
-	if (data == NULL)
-		return -ENOMEM;
-	r = unpack(&h, stored, data);
-	if (r < 0)
-		return r;
-	*ret_data = TAKE_PTR(data);
-	*ret_size_bytes = (size_t)h.raw_size_bytes;
-	return 0;
+	return body_object_inspect(
+		object, size_bytes, expected_id, &header, &problem, ret_data, ret_size_bytes);
 }
 
 void body_object_key(uint64_t account, const struct uuid *id, char key[BODY_OBJECT_KEY_BYTES])
 {
-	char uuid[UUID_TEXT_BYTES];
-	uint8_t number[8];
-	struct encoder e = encoder_over(number, sizeof(number));
+	char path[ACCOUNT_PATH_BYTES], uuid[UUID_TEXT_BYTES];
 
-	encode_u64(&e, account);
+	account_path_format(account, path);
 	uuid_format(id, uuid);
-	snprintf(key, BODY_OBJECT_KEY_BYTES, "accounts/%02x/%08" PRIx64 "/body/%s",
-		(unsigned int)(checksum_64(number, sizeof(number)) >> 56), account, uuid);
+	snprintf(key, BODY_OBJECT_KEY_BYTES, "%s/" FOLDER "%s", path, uuid);
+}
+
+bool body_object_parse_key(const char *key, uint64_t *ret_account, struct uuid *ret_id)
+{
+	uint64_t account;
+	const char *rest = account_path_parse(key, &account);
+
+	if (rest == NULL || strncmp(rest, FOLDER, strlen(FOLDER)) != 0 ||
+		!uuid_parse(rest + strlen(FOLDER), ret_id))
+		return false;
+	*ret_account = account;
+	return true;
 }

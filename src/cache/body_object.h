@@ -6,6 +6,7 @@
 #ifndef MAILFS_CACHE_BODY_OBJECT_H
 #define MAILFS_CACHE_BODY_OBJECT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -46,8 +47,30 @@ void body_object_buffer_done(struct body_object_buffer *buffer);
 int body_object_decode(const void *object, size_t size_bytes, const struct uuid *expected_id,
 	void **ret_data, size_t *ret_size_bytes);
 
-/* accounts/<hash>/<account>/body/<id>: the hash spreads accounts over an object store's partitions.
- */
+/* accounts/<hash>/<account>/body/<id> */
 void body_object_key(uint64_t account, const struct uuid *id, char key[BODY_OBJECT_KEY_BYTES]);
+
+/* False when the key is not exactly one that body_object_key() makes. */
+bool body_object_parse_key(const char *key, uint64_t *ret_account, struct uuid *ret_id);
+
+/* ---- for showing an object that may be damaged */
+
+/* The header without its own checksum, which stands at its end. */
+struct body_object_header {
+	uint16_t version;
+	uint8_t encoding; /* enum body_object_encoding, if it is known */
+	struct uuid id;
+	uint64_t raw_size_bytes;
+	uint64_t stored_size_bytes;
+	uint64_t raw_checksum;
+	uint64_t stored_checksum;
+};
+
+/* As body_object_decode(), but says which check failed (*ret_problem, a text that is never freed;
+ * NULL when all is well), and gives the header as it stands there also with -EBADMSG, zeros when
+ * the object is too short for one. */
+int body_object_inspect(const void *object, size_t size_bytes, const struct uuid *expected_id,
+	struct body_object_header *ret_header, const char **ret_problem, void **ret_data,
+	size_t *ret_size_bytes);
 
 #endif

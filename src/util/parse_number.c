@@ -40,6 +40,22 @@ int parse_number_u64(const char *text, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
+int parse_number_hex(const char *text, size_t n_digits, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < n_digits; i++) {
+		if (text[i] >= '0' && text[i] <= '9')
+			value = value << 4 | (uint64_t)(text[i] - '0');
+		else if (text[i] >= 'a' && text[i] <= 'f')
+			value = value << 4 | (uint64_t)(text[i] - 'a' + 10);
+		else
+			return -EINVAL;
+	}
+	*ret = value;
+	return 0;
+}
+
 int parse_number_size_bytes(const char *text, uint64_t *ret)
 {
 	static const char units[] = "KMGT";

@@ -226,6 +226,74 @@ START_TEST(test_keys)
 }
 END_TEST
 
+#define ID_TEXT "01020304-0506-0708-090a-0b0c0d0e0f10"
+
+START_TEST(test_keys_are_parsed_strictly)
+{
+	static const char *const bad[] = {"", "accounts/", "accounts/77/00000001/body/",
+		"accounts/00/00000001/body/" ID_TEXT, "accounts/aa/0000001/body/" ID_TEXT,
+		"accounts/aa/00000000000000001/body/" ID_TEXT, "volume.json"};
+	static const uint64_t accounts[] = {0, 1, 0x1234abcd, 0x100000000, UINT64_MAX};
+	char key[BODY_OBJECT_KEY_BYTES + 1];
+	uint64_t account = 77;
+	struct uuid parsed;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert(!body_object_parse_key(bad[i], &account, &parsed));
+	ck_assert_uint_eq(account, 77);
+	for (size_t i = 0; i < sizeof(accounts) / sizeof(accounts[0]); i++) {
+		body_object_key(accounts[i], &id, key);
+		ck_assert(body_object_parse_key(key, &account, &parsed));
+		ck_assert_uint_eq(account, accounts[i]);
+		ck_assert_mem_eq(parsed.bytes, id.bytes, UUID_BYTES);
+		for (size_t at = 0; key[at] != '\0'; at++) {
+			char good = key[at];
+
+			key[at] = 'x';
+			ck_assert(!body_object_parse_key(key, &account, &parsed));
+			key[at] = '\0';
+			ck_assert(!body_object_parse_key(key, &account, &parsed));
+			key[at] = good;
+		}
+		strcat(key, "0");
+		ck_assert(!body_object_parse_key(key, &account, &parsed));
+	}
+}
+END_TEST
+
+/* Each kind of damage has a sentence of its own, and the header is given all the same. */
+START_TEST(test_problems_are_named)
+{
+	static const struct {
+		size_t at;
+		const char *word;
+	} cases[] = {{0, "magic"}, {9, "version"}, {33, "header's checksum"},
+		{BODY_OBJECT_HEADER_BYTES, "stored content's checksum"}};
+	CLEANUP_FREE uint8_t *data = content_new(300, false), *object = NULL;
+	struct body_object_header header;
+	const char *problem = NULL;
+	void *content = NULL;
+	size_t size = 0, content_size;
+
+	object = encode(data, 300, 1, &size);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		object[cases[i].at] ^= 0x10;
+		ck_assert_int_eq(body_object_inspect(object, size, &id, &header, &problem, &content,
+					 &content_size),
+			-EBADMSG);
+		ck_assert_msg(strstr(problem, cases[i].word) != NULL, "%s", problem);
+		ck_assert_mem_eq(header.id.bytes, id.bytes, UUID_BYTES);
+		object[cases[i].at] ^= 0x10;
+	}
+	ck_assert_int_eq(
+		body_object_inspect(object, size, &id, &header, &problem, &content, &content_size),
+		0);
+	ck_assert_ptr_null(problem);
+	ck_assert_uint_eq(header.raw_size_bytes, 300);
+	free(content);
+}
+END_TEST
+
 /* The bytes of doc/format-objects.md. */
 START_TEST(test_bytes_are_as_documented)
 {
@@ -258,6 +326,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_future_versions);
 	tcase_add_test(tc, test_ceilings);
 	tcase_add_test(tc, test_keys);
+	tcase_add_test(tc, test_keys_are_parsed_strictly);
+	tcase_add_test(tc, test_problems_are_named);
 	tcase_add_test(tc, test_bytes_are_as_documented);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -32,6 +32,21 @@ START_TEST(test_not_a_number)
 }
 END_TEST
 
+START_TEST(test_hex)
+{
+	static const char *const bad[] = {"", "1", "12g4", "12G4", "12A4", " 123", "0x12", "-123"};
+	uint64_t value = 77;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_int_eq(parse_number_hex(bad[i], 4, &value), -EINVAL);
+	ck_assert_uint_eq(value, 77);
+	ck_assert_int_eq(parse_number_hex("12af/", 4, &value), 0);
+	ck_assert_uint_eq(value, 0x12af);
+	ck_assert_int_eq(parse_number_hex("fedcba9876543210", 16, &value), 0);
+	ck_assert_uint_eq(value, 0xfedcba9876543210);
+}
+END_TEST
+
 START_TEST(test_sizes)
 {
 	static const struct {
@@ -85,6 +100,7 @@ Suite *test_suite(void)
 
 	tcase_add_test(tc, test_u64);
 	tcase_add_loop_test(tc, test_not_a_number, 0, sizeof(not_numbers) / sizeof(not_numbers[0]));
+	tcase_add_test(tc, test_hex);
 	tcase_add_test(tc, test_sizes);
 	tcase_add_test(tc, test_durations);
 	suite_add_tcase(suite, tc);

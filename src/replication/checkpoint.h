@@ -1,0 +1,45 @@
+/*
+ * checkpoint.h: one account whole, as an object (doc/format-objects.md).
+ *
+ * All records that the account has at a position of a journal; sections as in a segment. Replaying
+ * the account from a checkpoint is: drop what is there, put these, then replay the segments behind
+ * the position. Written and read as a segment is (segment.h), without parts. Pure: no I/O, no
+ * locks.
+ */
+#ifndef MAILFS_REPLICATION_CHECKPOINT_H
+#define MAILFS_REPLICATION_CHECKPOINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "replication/directory.h"
+#include "replication/frame.h"
+#include "replication/position.h"
+
+#define CHECKPOINT_FORMAT_VERSION 1
+#define CHECKPOINT_HEADER_BYTES 104
+
+struct checkpoint {
+	struct uuid volume;
+	uint32_t account;
+	uint64_t number; /* the one in its key */
+	int64_t created_ms;
+	struct position position;   /* the last one that it includes */
+	struct directory directory; /* owned: checkpoint_done() */
+	struct frame_facts facts;   /* set by decoding */
+};
+
+void checkpoint_done(struct checkpoint *checkpoint);
+
+/* -EINVAL: a section of another account, or in a part; -EFBIG, -ENOMEM. */
+int checkpoint_encode(struct checkpoint *checkpoint, struct frame *ret);
+
+/* As segment_decode(). The volume is not checked; the caller knows which it should be. */
+int checkpoint_decode(const void *data, size_t size_bytes, uint32_t expected_account,
+	uint64_t expected_number, struct checkpoint *ret, size_t *ret_needed_bytes,
+	const char **ret_problem);
+
+/* What the header says, whatever is wrong; for showing it. *ret_version 0: there is none. */
+void checkpoint_peek(
+	const void *data, size_t size_bytes, struct checkpoint *ret, uint16_t *ret_version);
+
+#endif
