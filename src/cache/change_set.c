@@ -17,6 +17,8 @@ struct change_set {
 	struct lock lock;      /* pile */
 	struct change_pile pile;
 	uint64_t limit_bytes;
+	void (*noted)(void *arg); /* protected by lock */
+	void *noted_arg;
 };
 
 /* First member: the caller's view. */
@@ -153,6 +155,36 @@ static void must_be_noted(int error)
 	abort();
 }
 
+static bool is_empty_locked(const struct change_set *set) REQUIRES(set->lock)
+{
+	return set->pile.used == 0 && set->pile.whole.used == 0;
+}
+
+static void tell_locked(struct change_set *set, bool was_empty) REQUIRES(set->lock)
+{
+	if (was_empty && set->noted != NULL && !is_empty_locked(set))
+		set->noted(set->noted_arg);
+}
+
+void change_set_watch(struct change_set *set, void (*noted)(void *arg), void *arg)
+{
+	lock_acquire(&set->lock);
+	set->noted = noted;
+	set->noted_arg = arg;
+	tell_locked(set, true);
+	lock_release(&set->lock);
+}
+
+bool change_set_is_empty(struct change_set *set)
+{
+	bool empty;
+
+	lock_acquire(&set->lock);
+	empty = is_empty_locked(set);
+	lock_release(&set->lock);
+	return empty;
+}
+
 static void keep_limit_locked(struct change_set *set) REQUIRES(set->lock)
 {
 	while (set->pile.bytes > set->limit_bytes && set->pile.used > 0)
@@ -161,7 +193,10 @@ static void keep_limit_locked(struct change_set *set) REQUIRES(set->lock)
 
 void change_set_note(struct change_set *set, struct change_list *list)
 {
+	bool was_empty;
+
 	lock_acquire(&set->lock);
+	was_empty = is_empty_locked(set);
 	for (size_t at = 0; at < list->used_bytes;) {
 		struct change_entry *e = (struct change_entry *)(void *)(list->entries + at);
 
@@ -169,13 +204,18 @@ void change_set_note(struct change_set *set, struct change_list *list)
 		at += step(e);
 	}
 	keep_limit_locked(set);
+	tell_locked(set, was_empty);
 	lock_release(&set->lock);
 }
 
 void change_set_note_account(struct change_set *set, uint32_t account)
 {
+	bool was_empty;
+
 	lock_acquire(&set->lock);
+	was_empty = is_empty_locked(set);
 	must_be_noted(change_pile_mark_whole(&set->pile, account));
+	tell_locked(set, was_empty);
 	lock_release(&set->lock);
 }
 
@@ -228,8 +268,10 @@ void change_set_give_back(struct change_set *set, struct change_cut *cut)
 {
 	struct taken_cut *taken = (struct taken_cut *)(void *)cut;
 	const struct change_pile *pile = &taken->pile;
+	bool was_empty;
 
 	lock_acquire(&set->lock);
+	was_empty = is_empty_locked(set);
 	for (size_t i = 0; i < pile->whole.capacity; i++) {
 		if (pile->whole.slots[i].key != 0)
 			must_be_noted(change_pile_mark_whole(
@@ -240,6 +282,7 @@ void change_set_give_back(struct change_set *set, struct change_cut *cut)
 			must_be_noted(change_pile_add(&set->pile, pile->slots[i]));
 	}
 	keep_limit_locked(set);
+	tell_locked(set, was_empty);
 	lock_release(&set->lock);
 	change_cut_free(cut);
 }

@@ -56,6 +56,13 @@ void change_set_leave(struct change_set *set);
 /* The account is to be taken whole. */
 void change_set_note_account(struct change_set *set, uint32_t account);
 
+/* `noted` is called when something is noted in an empty set, and at once if it is not empty. Not
+ * called any more once another, or NULL, was set. Called under a lock of the set: it must not call
+ * the set, nor take a lock under which the set is called. */
+void change_set_watch(struct change_set *set, void (*noted)(void *arg), void *arg);
+
+bool change_set_is_empty(struct change_set *set);
+
 /* What it takes in memory. */
 uint64_t change_set_bytes(struct change_set *set);
 

@@ -13,7 +13,7 @@ struct cut {
 	struct node *node;
 	struct change_cut *changes;
 	struct store_snapshot *snapshot;
-	uint64_t lsn;
+	uint64_t lsn, store_sequence;
 };
 
 /* ---- taking it */
@@ -24,6 +24,7 @@ static void freeze(void *arg)
 	struct cut *cut = arg;
 
 	cut->snapshot = store_snapshot_new(cut->node->store);
+	cut->store_sequence = store_last_sequence(cut->node->store);
 	cut->lsn = commit_last_lsn(cut->node->commit);
 }
 
@@ -74,6 +75,31 @@ void cut_give_back(struct cut *cut)
 uint64_t cut_lsn(const struct cut *cut)
 {
 	return cut->lsn;
+}
+
+uint64_t cut_store_sequence(const struct cut *cut)
+{
+	return cut->store_sequence;
+}
+
+uint64_t cut_last_lsn(struct node *node)
+{
+	return commit_last_lsn(node->commit);
+}
+
+bool cut_is_needed(struct node *node)
+{
+	return !change_set_is_empty(node->changes);
+}
+
+uint64_t cut_pending_bytes(struct node *node)
+{
+	return change_set_bytes(node->changes);
+}
+
+void cut_watch(struct node *node, void (*noted)(void *arg), void *arg)
+{
+	change_set_watch(node->changes, noted, arg);
 }
 
 size_t cut_n_accounts(const struct cut *cut)

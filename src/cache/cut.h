@@ -13,11 +13,26 @@
 
 struct cut;
 
+/* All of these need a node with node_options.journal. */
+
+/* Of the newest change (commit.h). */
+uint64_t cut_last_lsn(struct node *node);
+
+/* Whether something has changed since the last cut, and what the notes of it take in memory. */
+bool cut_is_needed(struct node *node);
+uint64_t cut_pending_bytes(struct node *node);
+
+/* As change_set_watch(). */
+void cut_watch(struct node *node, void (*noted)(void *arg), void *arg);
+
 /* -ENOMEM: nothing is taken. Waits for operations that are between two steps, so not for long. */
 int cut_take(struct node *node, struct cut **ret);
 
 /* The number of the newest change in it (commit.h), also when there is none since the last cut. */
 uint64_t cut_lsn(const struct cut *cut);
+
+/* The store's number of the newest change in it (store_log_read()). */
+uint64_t cut_store_sequence(const struct cut *cut);
 
 /* Sorted by account; none when nothing has changed. */
 size_t cut_n_accounts(const struct cut *cut);

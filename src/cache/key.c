@@ -174,6 +174,16 @@ struct key key_node_uuid(enum key_type type, const struct uuid *uuid)
 	return finish(&key, &e);
 }
 
+struct key key_node_journal(uint64_t incarnation, uint64_t sequence)
+{
+	struct key key;
+	struct encoder e = begin(&key, KEY_NODE_SECTION, KEY_NODE_JOURNAL);
+
+	encode_u64(&e, incarnation);
+	encode_u64(&e, sequence);
+	return finish(&key, &e);
+}
+
 struct key key_node_lru(uint64_t time_ms, uint64_t ino)
 {
 	struct key key;

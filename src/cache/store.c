@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <rocksdb/c.h>
+#include "cache/log_batch.h"
 #include "cache/store_private.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -122,6 +123,12 @@ void store_batch_delete_range(
 	rocksdb_writebatch_delete_range_cf(b->batch, b->store->tables[table],
 		(const char *)from->bytes, from->size_bytes, (const char *)to->bytes,
 		to->size_bytes);
+}
+
+void store_batch_mark_copy(struct store_batch *b)
+{
+	rocksdb_writebatch_put_log_data(
+		b->batch, LOG_BATCH_COPY_MARK, sizeof(LOG_BATCH_COPY_MARK) - 1);
 }
 
 bool store_batch_is_empty(const struct store_batch *b)

@@ -55,16 +55,19 @@ void transaction_delete_range(
 void transaction_put_copy(
 	struct transaction *t, const struct key *key, const void *data, size_t size_bytes)
 {
+	store_batch_mark_copy(t->batch);
 	store_batch_put(t->batch, STORE_DATA, key, data, size_bytes);
 }
 
 void transaction_delete_copy(struct transaction *t, const struct key *key)
 {
+	store_batch_mark_copy(t->batch);
 	store_batch_delete(t->batch, STORE_DATA, key);
 }
 
 void transaction_delete_copies(struct transaction *t, const struct key *from, const struct key *to)
 {
+	store_batch_mark_copy(t->batch);
 	store_batch_delete_range(t->batch, STORE_DATA, from, to);
 }
 
