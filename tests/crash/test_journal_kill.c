@@ -4,11 +4,15 @@
  * store's log, and with it the journal's replay is the store again. What was acknowledged before
  * the end was in the journal without it.
  *
+ * The same with a loss of power (log_watch.h): then the store may be behind its journal. Either
+ * that is noticed, or nothing acknowledged is missing from both.
+ *
  * All work on a node is done in children: RocksDB's threads do not survive a fork.
  */
 #include <config.h>
 #include "check_main.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -23,6 +27,7 @@
 #include "cache/cut.h"
 #include "cache/node_private.h"
 #include "journal_model.h"
+#include "log_watch.h"
 #include "node_fixture.h"
 #include "replication/journal.h"
 #include "util/clock.h"
@@ -34,7 +39,8 @@
 /* Seen by parent and children. */
 struct shared {
 	_Atomic uint64_t written, acknowledged; /* the number in the counter file */
-	_Atomic uint64_t late;                  /* rounds in which the journal lacked something */
+	_Atomic uint64_t behind; /* rounds in which the store was behind its journal */
+	_Atomic uint64_t late;   /* rounds in which the journal lacked something */
 };
 
 static char directory[64];
@@ -99,7 +105,7 @@ static void open_node(struct opened *o)
 	must(node_open(&options, &o->node, &message), "node_open");
 }
 
-static void open_journal(struct opened *o, unsigned int seed)
+static int try_journal(struct opened *o, unsigned int seed, char **ret_message)
 {
 	struct journal_options options = {
 		.node = node_uuid,
@@ -109,10 +115,15 @@ static void open_journal(struct opened *o, unsigned int seed)
 		.max_in_flight = 4,
 		.part_bytes = seed % 3 == 0 ? 4096 : 0,
 	};
-	char *message = NULL;
-	int r = journal_open(o->node, o->backend, &options, &o->journal, &message);
 
-	if (r < 0)
+	return journal_open(o->node, o->backend, &options, &o->journal, ret_message);
+}
+
+static void open_journal(struct opened *o, unsigned int seed)
+{
+	char *message = NULL;
+
+	if (try_journal(o, seed, &message) < 0)
 		give_up("journal_open: %s", message);
 }
 
@@ -198,7 +209,20 @@ static uint64_t find_counter(struct opened *o)
 	return ino;
 }
 
-static void verify(unsigned int round)
+/* Whether it was noticed that the store is behind. */
+static bool open_after(struct opened *o, unsigned int round, bool power)
+{
+	char *message = NULL;
+	int r = try_journal(o, round, &message);
+
+	if (r == -EUCLEAN && power)
+		return true;
+	if (r < 0)
+		give_up("journal_open: %s", message);
+	return false;
+}
+
+static void verify(unsigned int round, bool power)
 {
 	struct journal_model model = {.n = 0};
 	struct opened o;
@@ -206,18 +230,24 @@ static void verify(unsigned int round)
 
 	open_node(&o);
 	replay(&model, &o);
-	ino = find_counter(&o);
+	ino = power ? 0 : find_counter(&o);
 	if (ino != 0 && counted(&model, ino) < shared->acknowledged)
 		give_up("%llu was acknowledged, the journal has %llu",
 			(unsigned long long)shared->acknowledged,
 			(unsigned long long)counted(&model, ino));
 	before = model.n_segments;
 	n_whole = model.n_whole;
-	open_journal(&o, round);
+	if (open_after(&o, round, power)) {
+		shared->behind++;
+		_exit(0);
+	}
 	must(journal_flush(o.journal, 20000), "flush");
 	replay(&model, &o);
 	if (!journal_model_equals(&model, o.node))
 		give_up("the journal is not the store");
+	ino = find_counter(&o);
+	if (ino == 0 ? shared->acknowledged > 0 : counted(&model, ino) < shared->acknowledged)
+		give_up("what was acknowledged is gone");
 	shared->late += model.n_segments > before;
 	if (before > 0 && model.n_whole != n_whole)
 		give_up("accounts came whole although the log was there");
@@ -246,9 +276,21 @@ static int wait_for(pid_t pid)
 	return status;
 }
 
-static void one_round(unsigned int round)
+/* Another beginning: there is no catching up yet. */
+static void begin_anew(void)
 {
-	uint64_t before = shared->written, end_ms;
+	char text[256];
+
+	snprintf(text, sizeof(text), "rm -rf '%s'/* && mkdir '%s/objects'", directory, directory);
+	ck_assert_int_eq(system(text), 0);
+	shared->written = shared->acknowledged = 0;
+	log_watch_start(); /* numbers of logs begin anew too */
+}
+
+static void one_round(unsigned int round, bool power)
+{
+	uint64_t before = shared->written, end_ms, n_behind = shared->behind;
+	unsigned int seed = round;
 	pid_t pid = fork();
 	int status;
 
@@ -263,15 +305,19 @@ static void one_round(unsigned int round)
 	status = wait_for(pid);
 	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
 		"round %u: the worker ended by itself (%d)", round, status);
+	if (power)
+		log_watch_lose_power(directory, &seed);
 	pid = fork();
 	if (pid == 0)
-		verify(round);
+		verify(round, power);
 	status = wait_for(pid);
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
 		"round %u: the state afterwards is wrong (%d)", round, status);
+	if (shared->behind > n_behind)
+		begin_anew();
 }
 
-START_TEST(test_killed_again_and_again)
+static void run_rounds(bool power)
 {
 	const char *wanted = getenv("MAILFS_TEST_ROUNDS");
 	unsigned int rounds = wanted != NULL ? (unsigned int)atoi(wanted) : DEFAULT_ROUNDS;
@@ -281,16 +327,28 @@ START_TEST(test_killed_again_and_again)
 	shared = mmap(
 		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(shared, MAP_FAILED);
+	log_watch_start();
 	snprintf(directory, sizeof(directory), "/tmp/mailfs-journal-kill-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(text, sizeof(text), "%s/objects", directory);
 	ck_assert_int_eq(mkdir(text, 0700), 0);
 	for (unsigned int i = 0; i < rounds && clock_monotonic_ms() < end_ms; i++)
-		one_round(i);
-	ck_assert_uint_gt(shared->acknowledged, 0);
+		one_round(i, power);
 	ck_assert_uint_gt(shared->late, 0);
+	ck_assert_int_eq(shared->behind > 0, power);
 	snprintf(text, sizeof(text), "rm -rf '%s'", directory);
 	ck_assert_int_eq(system(text), 0);
+}
+
+START_TEST(test_killed_again_and_again)
+{
+	run_rounds(false);
+}
+END_TEST
+
+START_TEST(test_power_lost_again_and_again)
+{
+	run_rounds(true);
 }
 END_TEST
 
@@ -301,6 +359,7 @@ Suite *test_suite(void)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_killed_again_and_again);
+	tcase_add_test(tc, test_power_lost_again_and_again);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
