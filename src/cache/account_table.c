@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include "cache/node_private.h"
 #include "cache/record.h"
+#include "cache/transaction.h"
 #include "util/lock.h"
 #include "util/map64.h"
 
@@ -16,18 +18,18 @@ struct account {
 };
 
 struct account_table {
-	struct store *store;
+	struct node *node;
 	struct lock lock;      /* held while a chunk is reserved: rare and short */
 	struct map64 accounts; /* number + 1 -> struct account *; protected by lock */
 };
 
-struct account_table *account_table_new(struct store *store)
+struct account_table *account_table_new(struct node *node)
 {
 	struct account_table *table = calloc(1, sizeof(*table));
 
 	if (table == NULL)
 		return NULL;
-	table->store = store;
+	table->node = node;
 	lock_init(&table->lock);
 	map64_init(&table->accounts);
 	return table;
@@ -51,7 +53,7 @@ static int load(struct account_table *table, uint32_t number, struct account *re
 	struct key key = key_account(number);
 	struct account_record record = {.next_local = KEY_INO_LOCAL_ROOT + 1, .next_account = 1};
 	struct store_value value;
-	int r = store_get(table->store, STORE_META, &key, &value);
+	int r = store_get(table->node->store, STORE_META, &key, &value);
 
 	if (r == 0) {
 		r = record_decode_account(value.data, value.size_bytes, &record);
@@ -98,15 +100,13 @@ static int reserve(struct account_table *table, uint32_t number, uint64_t local,
 	struct account_record record = {.next_local = local, .next_account = account};
 	uint8_t data[RECORD_ACCOUNT_BYTES];
 	struct key key = key_account(number);
-	struct store_batch *batch = store_batch_new(table->store);
-	int r;
+	struct transaction t;
+	int r = transaction_begin(table->node, &t);
 
-	if (batch == NULL)
-		return -ENOMEM;
-	store_batch_put(batch, STORE_META, &key, data, record_encode_account(&record, data));
-	r = store_write(table->store, batch);
-	store_batch_free(batch);
-	return r;
+	if (r < 0)
+		return r;
+	transaction_put(&t, STORE_META, &key, data, record_encode_account(&record, data));
+	return transaction_commit(&t);
 }
 
 static int next_local_locked(struct account_table *table, uint32_t number, uint64_t *ret)

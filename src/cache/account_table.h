@@ -8,11 +8,11 @@
 #define MAILFS_CACHE_ACCOUNT_TABLE_H
 
 #include <stdint.h>
-#include "cache/store.h"
 
 struct account_table;
+struct node;
 
-struct account_table *account_table_new(struct store *store);
+struct account_table *account_table_new(struct node *node);
 void account_table_free(struct account_table *table);
 
 /* A new inode number of the account. -ENOSPC when the account has used them all. */

@@ -187,12 +187,12 @@ static void drop_extent(struct transaction *t, const struct inode *inode, const 
 	uint64_t end = file_blocks_for(inode, x->offset_bytes + x->size_bytes);
 
 	if (u->n_dirty == 0 && !u->running) {
-		file_blocks_delete(t, inode, first, end);
+		file_blocks_drop(t, inode, first, end);
 		return;
 	}
 	for (uint64_t block = first; block < end; block++) {
 		if (!upload_touches(u, block))
-			file_blocks_delete(t, inode, block, block + 1);
+			file_blocks_drop(t, inode, block, block + 1);
 	}
 }
 

@@ -68,8 +68,7 @@ static int fill_extent(struct transaction *t, const struct inode *inode, const s
 		if (r == 0)
 			store_value_done(&there);
 		else if (r == -ENOENT)
-			transaction_put(
-				t, STORE_DATA, &key, content + x->object_offset_bytes + done, n);
+			transaction_put_copy(t, &key, content + x->object_offset_bytes + done, n);
 		else
 			return r;
 		done += n;

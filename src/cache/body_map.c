@@ -82,6 +82,23 @@ int body_map_load_extents(struct node *node, uint64_t ino, uint64_t from_bytes, 
 	return r;
 }
 
+int body_map_load_extents_at(
+	const struct store_snapshot *snapshot, uint64_t ino, struct extent_list *ret)
+{
+	struct key first = key_extent(ino, 0), end = key_end_of(KEY_EXTENT, ino);
+	struct store_iterator *it = store_iterator_new_at(snapshot, STORE_META, &first, &end);
+	int r;
+
+	*ret = (struct extent_list){0};
+	if (it == NULL)
+		return -ENOMEM;
+	r = collect(it, 0, BODY_MAP_TO_THE_END, ret);
+	store_iterator_free(it);
+	if (r < 0)
+		extent_list_done(ret);
+	return r;
+}
+
 int body_map_find_extent(struct node *node, uint64_t ino, uint64_t from_bytes, uint64_t end_bytes,
 	struct extent *ret)
 {

@@ -33,6 +33,10 @@ void extent_list_done(struct extent_list *list);
 int body_map_load_extents(struct node *node, uint64_t ino, uint64_t from_bytes, uint64_t end_bytes,
 	struct extent_list *ret);
 
+/* All of them, as they were. */
+int body_map_load_extents_at(
+	const struct store_snapshot *snapshot, uint64_t ino, struct extent_list *ret);
+
 /* The extent that holds any part of [from, end), the first one; -ENOENT when there is none. */
 int body_map_find_extent(struct node *node, uint64_t ino, uint64_t from_bytes, uint64_t end_bytes,
 	struct extent *ret);

@@ -145,6 +145,7 @@ int file_blocks_count(
 	return r;
 }
 
+/* A range tombstone costs every later read near it something: few blocks are deleted one by one. */
 void file_blocks_delete(
 	struct transaction *t, const struct inode *inode, uint64_t first, uint64_t end)
 {
@@ -153,12 +154,29 @@ void file_blocks_delete(
 	if (first >= end || inode->blocks == 0)
 		return;
 	if (end - first > DELETE_SINGLY_BLOCKS) {
-		store_batch_delete_range(t->batch, STORE_DATA, &from, &to);
+		transaction_delete_range(t, STORE_DATA, &from, &to);
 		return;
 	}
 	for (uint64_t block = first; block < end; block++) {
 		from = key_data(inode->ino, block);
 		transaction_delete(t, STORE_DATA, &from);
+	}
+}
+
+void file_blocks_drop(
+	struct transaction *t, const struct inode *inode, uint64_t first, uint64_t end)
+{
+	struct key from = key_data(inode->ino, first), to = key_data(inode->ino, end);
+
+	if (first >= end || inode->blocks == 0)
+		return;
+	if (end - first > DELETE_SINGLY_BLOCKS) {
+		transaction_delete_copies(t, &from, &to);
+		return;
+	}
+	for (uint64_t block = first; block < end; block++) {
+		from = key_data(inode->ino, block);
+		transaction_delete_copy(t, &from);
 	}
 }
 

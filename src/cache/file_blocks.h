@@ -29,8 +29,12 @@ int file_blocks_exists(struct node *node, const struct inode *inode, uint64_t bl
 int file_blocks_count(
 	struct node *node, const struct inode *inode, uint64_t first, uint64_t end, uint64_t *ret);
 
-/* Deletes the local blocks [first, end). */
+/* Deletes the local blocks [first, end): their content is gone. */
 void file_blocks_delete(
+	struct transaction *t, const struct inode *inode, uint64_t first, uint64_t end);
+
+/* Drops the local blocks [first, end), which the backend has. */
+void file_blocks_drop(
 	struct transaction *t, const struct inode *inode, uint64_t first, uint64_t end);
 
 #endif

@@ -41,6 +41,25 @@ struct key key_account(uint32_t account)
 	return finish(&key, &e);
 }
 
+static struct key account_only(uint32_t account)
+{
+	struct key key;
+	struct encoder e = encoder_over(key.bytes, sizeof(key.bytes));
+
+	encode_u32(&e, account);
+	return finish(&key, &e);
+}
+
+struct key key_account_begin(uint32_t account)
+{
+	return account_only(account);
+}
+
+struct key key_account_end(uint32_t account)
+{
+	return account_only(account + 1);
+}
+
 static struct key key_of_ino(enum key_type type, uint64_t ino)
 {
 	struct key key;
@@ -152,6 +171,16 @@ struct key key_node_uuid(enum key_type type, const struct uuid *uuid)
 	struct encoder e = begin(&key, KEY_NODE_SECTION, type);
 
 	encode_bytes(&e, uuid->bytes, UUID_BYTES);
+	return finish(&key, &e);
+}
+
+struct key key_node_journal(uint64_t incarnation, uint64_t sequence)
+{
+	struct key key;
+	struct encoder e = begin(&key, KEY_NODE_SECTION, KEY_NODE_JOURNAL);
+
+	encode_u64(&e, incarnation);
+	encode_u64(&e, sequence);
 	return finish(&key, &e);
 }
 

@@ -35,6 +35,8 @@ enum key_type {
 	KEY_XATTR = 'X',        /* ino, name -> value */
 	KEY_NODE_FORMAT = 'F',  /* node section: version of all of this */
 	KEY_NODE_GARBAGE = 'G', /* node section: object uuid -> account; to be removed */
+	KEY_NODE_JOURNAL = 'J', /* node section: incarnation, segment -> what it has (shipped.h) */
+	KEY_NODE_LATEST = 'K',  /* node section: account -> position of its latest segment */
 	KEY_NODE_LRU = 'L',     /* node section: time, ino -> nothing */
 	KEY_NODE_LOCAL = 'M',   /* node section: ino -> place in the LRU, local bytes */
 	KEY_NODE_ORPHAN = 'O',  /* node section: ino without a name */
@@ -80,11 +82,16 @@ struct key key_end_of(enum key_type type, uint64_t ino);
 const uint8_t *key_tail(const uint8_t *key, size_t size_bytes, size_t *ret_tail_bytes);
 uint64_t key_tail_number(const uint8_t *key, size_t size_bytes);
 
+/* The account as a range: from the first up to but without the second. */
+struct key key_account_begin(uint32_t account);
+struct key key_account_end(uint32_t account);
+
 /* Node section. */
 struct key key_node(enum key_type type);
 struct key key_node_end(enum key_type type);
 struct key key_node_ino(enum key_type type, uint64_t ino);
 struct key key_node_uuid(enum key_type type, const struct uuid *uuid);
+struct key key_node_journal(uint64_t incarnation, uint64_t sequence);
 struct key key_node_lru(uint64_t time_ms, uint64_t ino);
 
 /* What follows the type in a key of the node section. */

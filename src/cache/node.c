@@ -8,12 +8,15 @@
 #include "cache/body_evictor.h"
 #include "cache/body_fetcher.h"
 #include "cache/body_uploader.h"
+#include "cache/change_set.h"
 #include "cache/inode_remove.h"
 #include "cache/node_private.h"
 #include "cache/object_reaper.h"
 #include "cache/torn_write.h"
 #include "util/clock.h"
 
+#define DEFAULT_CHANGES_BYTES (UINT64_C(64) << 20)
+#define KEEP_LOG_BYTES (UINT64_C(256) << 20) /* log_scan.h */
 #define DEFAULT_MEMORY_BYTES (UINT64_C(256) << 20)
 
 /* What of the memory the decoded inodes get; the store has the rest. */
@@ -42,7 +45,13 @@ int node_load_inode(struct node *node, uint64_t ino, struct inode *ret)
 static int make_parts(struct node *node, const struct node_options *o, uint64_t memory_bytes)
 {
 	node->commit = commit_new(node->store);
-	node->accounts = account_table_new(node->store);
+	node->accounts = account_table_new(node);
+	if (o->journal) {
+		node->changes = change_set_new(o->changes_limit_bytes != 0 ? o->changes_limit_bytes
+									   : DEFAULT_CHANGES_BYTES);
+		if (node->changes == NULL)
+			return -ENOMEM;
+	}
 	node->inodes = inode_cache_new(memory_bytes / INODES_SHARE);
 	node->locks = inode_locks_new();
 	node->refs = inode_refs_new();
@@ -87,6 +96,7 @@ int node_open(const struct node_options *o, struct node **ret, char **ret_messag
 	struct store_options store = {
 		.directory = o->directory,
 		.memory_bytes = memory - memory / INODES_SHARE,
+		.keep_log_bytes = o->journal ? KEEP_LOG_BYTES : 0,
 	};
 	struct node *node = calloc(1, sizeof(*node));
 	int r = -ENOMEM;
@@ -191,6 +201,7 @@ void node_close(struct node *node)
 	inode_cache_free(node->inodes);
 	inode_locks_free(node->locks);
 	inode_refs_free(node->refs);
+	change_set_free(node->changes);
 	store_close(node->store);
 	free(node);
 }

@@ -18,15 +18,17 @@ enum node_ack {
 };
 
 struct node_options {
-	const char *directory;       /* <state>/db; made if missing */
-	struct backend *backend;     /* stays the caller's, outlives the node */
-	uint32_t account_depth;      /* the volume's */
-	uint64_t cache_size_bytes;   /* local bodies above this are evicted; 0: the default */
-	uint64_t memory_bytes;       /* for caches in memory; 0: the default */
-	uint64_t commit_interval_ms; /* how long a body may wait for its upload */
-	uint64_t torn_settle_ms;     /* torn_write.h; 0: the default */
-	bool strict_sync;            /* sync=strict: no sync is left to the next one */
-	bool plain_puts;             /* the store does not keep the promise of put-if-absent */
+	const char *directory;        /* <state>/db; made if missing */
+	struct backend *backend;      /* stays the caller's, outlives the node */
+	uint32_t account_depth;       /* the volume's */
+	uint64_t cache_size_bytes;    /* local bodies above this are evicted; 0: the default */
+	uint64_t memory_bytes;        /* for caches in memory; 0: the default */
+	uint64_t commit_interval_ms;  /* how long a body may wait for its upload */
+	uint64_t torn_settle_ms;      /* torn_write.h; 0: the default */
+	bool strict_sync;             /* sync=strict: no sync is left to the next one */
+	bool journal;                 /* note what changes, for a journal (cut.h) */
+	uint64_t changes_limit_bytes; /* the ceiling of these notes in memory; 0: the default */
+	bool plain_puts;              /* the store does not keep the promise of put-if-absent */
 };
 
 struct node_figures {

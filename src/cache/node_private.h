@@ -17,6 +17,7 @@
 struct body_fetcher;
 struct body_uploader;
 struct body_evictor;
+struct change_set;
 struct object_reaper;
 struct torn_writes;
 
@@ -27,6 +28,7 @@ struct node {
 	struct backend *backend;
 	struct store *store;
 	struct commit *commit;
+	struct change_set *changes; /* NULL: there is no journal */
 	struct account_table *accounts;
 	struct inode_cache *inodes;
 	struct inode_locks *locks;

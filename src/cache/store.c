@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <rocksdb/c.h>
+#include "cache/log_batch.h"
 #include "cache/store_private.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -33,11 +34,11 @@ static int translate(char *error, const char *what)
 	return r;
 }
 
-int store_get(
-	struct store *store, enum store_table table, const struct key *key, struct store_value *ret)
+static int get(struct store *store, rocksdb_readoptions_t *options, enum store_table table,
+	const struct key *key, struct store_value *ret)
 {
 	char *error = NULL;
-	rocksdb_pinnableslice_t *pin = rocksdb_get_pinned_cf(store->db, store->read_options,
+	rocksdb_pinnableslice_t *pin = rocksdb_get_pinned_cf(store->db, options,
 		store->tables[table], (const char *)key->bytes, key->size_bytes, &error);
 
 	if (error != NULL)
@@ -47,6 +48,40 @@ int store_get(
 	ret->pin = pin;
 	ret->data = rocksdb_pinnableslice_value(pin, &ret->size_bytes);
 	return 0;
+}
+
+int store_get(
+	struct store *store, enum store_table table, const struct key *key, struct store_value *ret)
+{
+	return get(store, store->read_options, table, key, ret);
+}
+
+int store_get_at(const struct store_snapshot *snapshot, enum store_table table,
+	const struct key *key, struct store_value *ret)
+{
+	return get(snapshot->store, snapshot->options, table, key, ret);
+}
+
+struct store_snapshot *store_snapshot_new(struct store *store)
+{
+	struct store_snapshot *snapshot = calloc(1, sizeof(*snapshot));
+
+	if (snapshot == NULL)
+		return NULL;
+	snapshot->store = store;
+	snapshot->snapshot = rocksdb_create_snapshot(store->db);
+	snapshot->options = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_snapshot(snapshot->options, snapshot->snapshot);
+	return snapshot;
+}
+
+void store_snapshot_free(struct store_snapshot *snapshot)
+{
+	if (snapshot == NULL)
+		return;
+	rocksdb_readoptions_destroy(snapshot->options);
+	rocksdb_release_snapshot(snapshot->store->db, snapshot->snapshot);
+	free(snapshot);
 }
 
 void store_value_done(struct store_value *value)
@@ -90,6 +125,12 @@ void store_batch_delete_range(
 		to->size_bytes);
 }
 
+void store_batch_mark_copy(struct store_batch *b)
+{
+	rocksdb_writebatch_put_log_data(
+		b->batch, LOG_BATCH_COPY_MARK, sizeof(LOG_BATCH_COPY_MARK) - 1);
+}
+
 bool store_batch_is_empty(const struct store_batch *b)
 {
 	return rocksdb_writebatch_count(b->batch) == 0;
@@ -123,8 +164,8 @@ int store_sync(struct store *store)
 }
 
 /* ---- scans */
-struct store_iterator *store_iterator_new(
-	struct store *store, enum store_table table, const struct key *from, const struct key *to)
+static struct store_iterator *iterator_new(struct store *store, const rocksdb_snapshot_t *snapshot,
+	enum store_table table, const struct key *from, const struct key *to)
 {
 	struct store_iterator *it = calloc(1, sizeof(*it));
 
@@ -133,6 +174,8 @@ struct store_iterator *store_iterator_new(
 	it->from = *from;
 	it->end = *to;
 	it->options = rocksdb_readoptions_create();
+	if (snapshot != NULL)
+		rocksdb_readoptions_set_snapshot(it->options, snapshot);
 	rocksdb_readoptions_set_iterate_lower_bound(
 		it->options, (const char *)it->from.bytes, it->from.size_bytes);
 	rocksdb_readoptions_set_iterate_upper_bound(
@@ -140,6 +183,18 @@ struct store_iterator *store_iterator_new(
 	it->iterator = rocksdb_create_iterator_cf(store->db, it->options, store->tables[table]);
 	rocksdb_iter_seek(it->iterator, (const char *)from->bytes, from->size_bytes);
 	return it;
+}
+
+struct store_iterator *store_iterator_new(
+	struct store *store, enum store_table table, const struct key *from, const struct key *to)
+{
+	return iterator_new(store, NULL, table, from, to);
+}
+
+struct store_iterator *store_iterator_new_at(const struct store_snapshot *snapshot,
+	enum store_table table, const struct key *from, const struct key *to)
+{
+	return iterator_new(snapshot->store, snapshot->snapshot, table, from, to);
 }
 
 bool store_iterator_valid(const struct store_iterator *it)

@@ -28,6 +28,7 @@ enum store_table {
 struct store;
 struct store_batch;
 struct store_iterator;
+struct store_snapshot;
 
 /* A value found; valid until store_value_done(). */
 struct store_value {
@@ -39,6 +40,10 @@ struct store_value {
 struct store_options {
 	const char *directory; /* made if missing; its parent exists */
 	uint64_t memory_bytes; /* for block cache and write buffers together */
+
+	/* So much of the log is kept for store_log_read(), about: RocksDB looks every 10 minutes,
+	 * and when it opens. 0: none. */
+	uint64_t keep_log_bytes;
 };
 
 /* -EBUSY: another process has it open; -EPROTONOSUPPORT: written by a newer or other version;
@@ -53,6 +58,20 @@ int store_get(struct store *store, enum store_table table, const struct key *key
 	struct store_value *ret);
 void store_value_done(struct store_value *value);
 
+/* ---- the store as it was at one moment */
+
+/* Keeps that state readable until it is freed; NULL without memory. */
+struct store_snapshot *store_snapshot_new(struct store *store);
+void store_snapshot_free(struct store_snapshot *snapshot);
+
+/* As store_get(), at that moment. */
+int store_get_at(const struct store_snapshot *snapshot, enum store_table table,
+	const struct key *key, struct store_value *ret);
+
+/* As store_iterator_new(), at that moment. */
+struct store_iterator *store_iterator_new_at(const struct store_snapshot *snapshot,
+	enum store_table table, const struct key *from, const struct key *to);
+
 /* ---- changes; errors of memory show up at store_write() */
 struct store_batch *store_batch_new(struct store *store);
 void store_batch_put(struct store_batch *b, enum store_table table, const struct key *key,
@@ -62,6 +81,9 @@ void store_batch_delete(struct store_batch *b, enum store_table table, const str
 /* Keys from `from` up to but without `to`. */
 void store_batch_delete_range(struct store_batch *b, enum store_table table, const struct key *from,
 	const struct key *to);
+
+/* The next change is only a copy of what the backend has: store_log_read() says so. */
+void store_batch_mark_copy(struct store_batch *b);
 bool store_batch_is_empty(const struct store_batch *b);
 void store_batch_free(struct store_batch *b);
 
@@ -70,6 +92,29 @@ int store_write(struct store *store, struct store_batch *b);
 
 /* Makes everything that was accepted before the call durable. Blocks for the disk. */
 int store_sync(struct store *store);
+
+/* ---- the log: what was written since, also by processes that are gone */
+
+/* Of the newest change that was accepted: of the store, not of commit.h. */
+uint64_t store_last_sequence(struct store *store);
+
+/* One change; the pointers are valid during the call. */
+struct store_log_record {
+	enum store_table table;
+	bool is_copy; /* store_batch_mark_copy() */
+	const uint8_t *key;
+	size_t key_bytes;
+	const uint8_t *to; /* not NULL: all keys up to but without this were deleted */
+	size_t to_bytes;
+};
+
+/* A result other than 0 ends the reading. */
+typedef int store_log_take_fn(void *arg, const struct store_log_record *record);
+
+/* All changes behind sequence number `after`, up to the newest by the time of the call at least, in
+ * their order; maybe a few before. -ENODATA: the log does not reach back so far, or is damaged;
+ * some may have been given by then. -EIO, and what `take` gives. */
+int store_log_read(struct store *store, uint64_t after, store_log_take_fn *take, void *arg);
 
 /* ---- scans over a consistent view, from `from` up to but without `to` */
 struct store_iterator *store_iterator_new(

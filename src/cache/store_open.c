@@ -19,6 +19,7 @@
 #define BLOB_FILE_BYTES (UINT64_C(64) << 20)
 #define BLOOM_BITS 10
 #define KEEP_LOG_FILES 4
+#define MIB (UINT64_C(1) << 20)
 #define BACKGROUND_JOBS 2
 
 /* A flush of each table and a small compaction must always find room. */
@@ -56,6 +57,7 @@ static rocksdb_options_t *new_options(
 	rocksdb_options_set_create_missing_column_families(o, 1);
 	rocksdb_options_set_write_buffer_size(o, write_buffer_bytes(memory));
 	rocksdb_options_set_max_total_wal_size(o, 4 * write_buffer_bytes(memory));
+	rocksdb_options_set_WAL_size_limit_MB(o, (options->keep_log_bytes + MIB - 1) / MIB);
 	rocksdb_options_set_max_background_jobs(o, BACKGROUND_JOBS);
 	rocksdb_options_set_max_open_files(o, 512);
 	rocksdb_options_set_keep_log_file_num(o, KEEP_LOG_FILES);

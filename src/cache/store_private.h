@@ -29,6 +29,12 @@ struct store_batch {
 	rocksdb_writebatch_t *batch;
 };
 
+struct store_snapshot {
+	struct store *store;
+	const rocksdb_snapshot_t *snapshot;
+	rocksdb_readoptions_t *options;
+};
+
 struct store_iterator {
 	rocksdb_readoptions_t *options;
 	rocksdb_iterator_t *iterator;

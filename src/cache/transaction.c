@@ -23,7 +23,7 @@ void transaction_put_inode(struct transaction *t, struct inode *inode)
 	for (unsigned int i = 0; i < t->n_inodes; i++)
 		assert(t->inodes[i]->ino != inode->ino || t->inodes[i] == inode);
 	assert(t->n_inodes < TRANSACTION_MAX_INODES);
-	store_batch_put(t->batch, STORE_META, &key, data, record_encode_inode(inode, data));
+	transaction_put(t, STORE_META, &key, data, record_encode_inode(inode, data));
 	if (inode->torn)
 		torn_write_forget(t, inode->ino);
 	inode->torn = false;
@@ -34,11 +34,42 @@ void transaction_put(struct transaction *t, enum store_table table, const struct
 	const void *data, size_t size_bytes)
 {
 	store_batch_put(t->batch, table, key, data, size_bytes);
+	if (t->node->changes != NULL)
+		change_list_add(&t->changes, table, key);
 }
 
 void transaction_delete(struct transaction *t, enum store_table table, const struct key *key)
 {
 	store_batch_delete(t->batch, table, key);
+	if (t->node->changes != NULL)
+		change_list_add(&t->changes, table, key);
+}
+
+void transaction_delete_range(
+	struct transaction *t, enum store_table table, const struct key *from, const struct key *to)
+{
+	store_batch_delete_range(t->batch, table, from, to);
+	if (t->node->changes != NULL)
+		change_list_add_range(&t->changes, table, from, to);
+}
+
+void transaction_put_copy(
+	struct transaction *t, const struct key *key, const void *data, size_t size_bytes)
+{
+	store_batch_mark_copy(t->batch);
+	store_batch_put(t->batch, STORE_DATA, key, data, size_bytes);
+}
+
+void transaction_delete_copy(struct transaction *t, const struct key *key)
+{
+	store_batch_mark_copy(t->batch);
+	store_batch_delete(t->batch, STORE_DATA, key);
+}
+
+void transaction_delete_copies(struct transaction *t, const struct key *from, const struct key *to)
+{
+	store_batch_mark_copy(t->batch);
+	store_batch_delete_range(t->batch, STORE_DATA, from, to);
 }
 
 void transaction_put_garbage(struct transaction *t, uint32_t account, const struct uuid *object)
@@ -67,12 +98,29 @@ static void publish(struct transaction *t)
 		object_reaper_wake(t->node->reaper);
 }
 
-int transaction_commit(struct transaction *t)
+/* The number of the change is given out before the gate opens: a cut has all changes up to its own
+ * number, and no other. */
+static int write_and_publish(struct transaction *t)
 {
-	int r = store_batch_is_empty(t->batch) ? 0 : store_write(t->node->store, t->batch);
+	struct change_set *changes = t->node->changes;
+	int r;
 
+	if (changes != NULL)
+		change_set_enter(changes);
+	r = store_batch_is_empty(t->batch) ? 0 : store_write(t->node->store, t->batch);
+	if (r == 0 && changes != NULL)
+		change_set_note(changes, &t->changes);
 	if (r == 0)
 		publish(t);
+	if (changes != NULL)
+		change_set_leave(changes);
+	return r;
+}
+
+int transaction_commit(struct transaction *t)
+{
+	int r = t->changes.is_incomplete ? -ENOMEM : write_and_publish(t);
+
 	transaction_abort(t);
 	return r;
 }
@@ -81,4 +129,5 @@ void transaction_abort(struct transaction *t)
 {
 	store_batch_free(t->batch);
 	t->batch = NULL;
+	change_list_done(&t->changes);
 }

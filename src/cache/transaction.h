@@ -6,6 +6,7 @@
 #ifndef MAILFS_CACHE_TRANSACTION_H
 #define MAILFS_CACHE_TRANSACTION_H
 
+#include "cache/change_set.h"
 #include "cache/node.h"
 #include "cache/record.h"
 #include "cache/store.h"
@@ -15,6 +16,7 @@
 struct transaction {
 	struct node *node;
 	struct store_batch *batch;
+	struct change_list changes; /* for the journal; empty when the node has none */
 	unsigned int n_inodes;
 	struct inode *inodes[TRANSACTION_MAX_INODES];
 	uint64_t upload_ino; /* the body that got its first dirty range, or 0 */
@@ -29,6 +31,17 @@ void transaction_put_inode(struct transaction *t, struct inode *inode);
 void transaction_put(struct transaction *t, enum store_table table, const struct key *key,
 	const void *data, size_t size_bytes);
 void transaction_delete(struct transaction *t, enum store_table table, const struct key *key);
+
+/* Keys from `from` up to but without `to`, of one account. */
+void transaction_delete_range(struct transaction *t, enum store_table table, const struct key *from,
+	const struct key *to);
+
+/* The same for blocks that are only a copy of what the backend has, coming or going: no change of
+ * any content, and nothing for the journal. */
+void transaction_put_copy(
+	struct transaction *t, const struct key *key, const void *data, size_t size_bytes);
+void transaction_delete_copy(struct transaction *t, const struct key *key);
+void transaction_delete_copies(struct transaction *t, const struct key *from, const struct key *to);
 
 /* The object is referenced no more: it will be removed from the backend. */
 void transaction_put_garbage(struct transaction *t, uint32_t account, const struct uuid *object);

@@ -1,0 +1,304 @@
+#include <config.h>
+#include "cache/cut.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/body_map.h"
+#include "cache/node_private.h"
+#include "cache/record.h"
+#include "util/codec.h"
+
+struct cut {
+	struct node *node;
+	struct change_cut *changes;
+	struct store_snapshot *snapshot;
+	uint64_t lsn, store_sequence;
+};
+
+/* ---- taking it */
+
+/* While nobody is between a change and its number. */
+static void freeze(void *arg)
+{
+	struct cut *cut = arg;
+
+	cut->snapshot = store_snapshot_new(cut->node->store);
+	cut->store_sequence = store_last_sequence(cut->node->store);
+	cut->lsn = commit_last_lsn(cut->node->commit);
+}
+
+int cut_take(struct node *node, struct cut **ret)
+{
+	struct cut *cut = calloc(1, sizeof(*cut));
+	int r;
+
+	if (cut == NULL)
+		return -ENOMEM;
+	cut->node = node;
+	r = change_set_cut(node->changes, freeze, cut, &cut->changes);
+	if (r == 0 && cut->snapshot == NULL) {
+		change_set_give_back(node->changes, cut->changes);
+		r = -ENOMEM;
+	}
+	if (r < 0) {
+		store_snapshot_free(cut->snapshot);
+		free(cut);
+		return r;
+	}
+	*ret = cut;
+	return 0;
+}
+
+static void release(struct cut *cut)
+{
+	store_snapshot_free(cut->snapshot);
+	free(cut);
+}
+
+void cut_done(struct cut *cut)
+{
+	if (cut == NULL)
+		return;
+	change_cut_free(cut->changes);
+	release(cut);
+}
+
+void cut_give_back(struct cut *cut)
+{
+	if (cut == NULL)
+		return;
+	change_set_give_back(cut->node->changes, cut->changes);
+	release(cut);
+}
+
+uint64_t cut_lsn(const struct cut *cut)
+{
+	return cut->lsn;
+}
+
+uint64_t cut_store_sequence(const struct cut *cut)
+{
+	return cut->store_sequence;
+}
+
+uint64_t cut_last_lsn(struct node *node)
+{
+	return commit_last_lsn(node->commit);
+}
+
+bool cut_is_needed(struct node *node)
+{
+	return !change_set_is_empty(node->changes);
+}
+
+uint64_t cut_pending_bytes(struct node *node)
+{
+	return change_set_bytes(node->changes);
+}
+
+void cut_watch(struct node *node, void (*noted)(void *arg), void *arg)
+{
+	change_set_watch(node->changes, noted, arg);
+}
+
+size_t cut_n_accounts(const struct cut *cut)
+{
+	return cut->changes->n_accounts;
+}
+
+uint32_t cut_account(const struct cut *cut, size_t i)
+{
+	return cut->changes->accounts[i].account;
+}
+
+bool cut_is_whole(const struct cut *cut, size_t i)
+{
+	return cut->changes->accounts[i].is_whole;
+}
+
+/* ---- blocks of bodies */
+
+/* What is known of the body whose blocks come now; they come one behind the other. */
+struct body {
+	uint64_t ino; /* 0: none yet */
+	bool is_body;
+	struct inode inode;
+	struct upload upload;
+	struct extent_list extents;
+};
+
+struct walk {
+	const struct cut *cut;
+	struct body body;
+	cut_take_fn *take;
+	void *arg;
+};
+
+static int load_inode_at(const struct cut *cut, uint64_t ino, struct inode *ret)
+{
+	struct key key = key_inode(ino);
+	struct store_value value;
+	int r = store_get_at(cut->snapshot, STORE_META, &key, &value);
+
+	if (r < 0)
+		return r;
+	r = record_decode_inode(ino, value.data, value.size_bytes, ret);
+	store_value_done(&value);
+	return r;
+}
+
+static int load_upload_at(const struct cut *cut, uint64_t ino, struct upload *ret)
+{
+	struct key key = key_node_ino(KEY_NODE_UPLOAD, ino);
+	struct store_value value;
+	int r = store_get_at(cut->snapshot, STORE_META, &key, &value);
+
+	*ret = (struct upload){0};
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = record_decode_upload(value.data, value.size_bytes, ret);
+	store_value_done(&value);
+	return r;
+}
+
+static int load_body(struct walk *w, uint64_t ino)
+{
+	struct body *body = &w->body;
+	int r;
+
+	if (body->ino == ino)
+		return 0;
+	extent_list_done(&body->extents);
+	*body = (struct body){.ino = ino};
+	r = load_inode_at(w->cut, ino, &body->inode);
+	if (r == -ENOENT) /* removed; so are its blocks */
+		return 0;
+	body->is_body = r == 0 && (body->inode.flags & INODE_BODY);
+	if (r == 0 && body->is_body)
+		r = load_upload_at(w->cut, ino, &body->upload);
+	if (r == 0 && body->is_body)
+		r = body_map_load_extents_at(w->cut->snapshot, ino, &body->extents);
+	if (r < 0)
+		body->ino = 0;
+	return r;
+}
+
+/* Whether the backend has the block's content in an object. */
+static bool is_on_backend(const struct body *body, uint64_t block)
+{
+	uint64_t offset_bytes = block << body->inode.block_shift;
+
+	if (!body->is_body || upload_touches(&body->upload, block))
+		return false;
+	for (size_t i = 0; i < body->extents.n; i++) {
+		const struct extent *x = &body->extents.extents[i];
+
+		if (x->offset_bytes <= offset_bytes &&
+			offset_bytes < x->offset_bytes + x->size_bytes)
+			return true;
+	}
+	return false;
+}
+
+/* 1: this block is no change for anybody else. */
+static int is_skipped(struct walk *w, uint32_t account, const uint8_t *key, size_t key_bytes)
+{
+	struct decoder d = decoder_over(key, key_bytes);
+	uint64_t local, block;
+	int r;
+
+	(void)decode_u32(&d);
+	(void)decode_u8(&d);
+	local = decode_u64(&d);
+	block = decode_u64(&d);
+	if (!decoder_ok(&d))
+		return -EBADMSG;
+	r = load_body(w, key_ino_compose(account, local));
+	return r < 0 ? r : is_on_backend(&w->body, block) ? 1 : 0;
+}
+
+/* ---- walking */
+
+static int give_one(struct walk *w, uint32_t account, const struct change *change)
+{
+	struct cut_record record = {
+		.table = (enum store_table)change->table,
+		.key = change->key,
+		.key_bytes = change->key_bytes,
+	};
+	struct key key = {.size_bytes = change->key_bytes};
+	struct store_value value;
+	int r;
+
+	if (change->to_bytes > 0) {
+		record.to = change->to;
+		record.to_bytes = change->to_bytes;
+		return w->take(w->arg, &record);
+	}
+	if (record.table == STORE_DATA) {
+		r = is_skipped(w, account, change->key, change->key_bytes);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	memcpy(key.bytes, change->key, change->key_bytes);
+	r = store_get_at(w->cut->snapshot, record.table, &key, &value);
+	if (r == -ENOENT)
+		return w->take(w->arg, &record);
+	if (r < 0)
+		return r;
+	/* A removal is told from an empty value by the pointer. */
+	record.value = value.size_bytes > 0 ? value.data : "";
+	record.value_bytes = value.size_bytes;
+	r = w->take(w->arg, &record);
+	store_value_done(&value);
+	return r;
+}
+
+static int give_table(struct walk *w, uint32_t account, enum store_table table)
+{
+	struct key from = key_account_begin(account), to = key_account_end(account);
+	struct store_iterator *it = store_iterator_new_at(w->cut->snapshot, table, &from, &to);
+	int r = it == NULL ? -ENOMEM : 0;
+
+	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it)) {
+		struct cut_record record = {.table = table};
+
+		record.key = store_iterator_key(it, &record.key_bytes);
+		if (table == STORE_DATA)
+			r = is_skipped(w, account, record.key, record.key_bytes);
+		if (r != 0) {
+			r = r < 0 ? r : 0;
+			continue;
+		}
+		record.value = store_iterator_value(it, &record.value_bytes);
+		if (record.value_bytes == 0)
+			record.value = "";
+		r = w->take(w->arg, &record);
+	}
+	if (r == 0)
+		r = store_iterator_error(it);
+	store_iterator_free(it);
+	return r;
+}
+
+static int give_whole(struct walk *w, uint32_t account)
+{
+	int r = give_table(w, account, STORE_META);
+
+	return r == 0 ? give_table(w, account, STORE_DATA) : r;
+}
+
+int cut_each(const struct cut *cut, size_t i, cut_take_fn *take, void *arg)
+{
+	const struct account_changes *a = &cut->changes->accounts[i];
+	struct walk w = {.cut = cut, .take = take, .arg = arg};
+	int r = 0;
+
+	if (a->is_whole)
+		r = give_whole(&w, a->account);
+	for (size_t k = 0; r == 0 && k < a->n_changes; k++)
+		r = give_one(&w, a->account, &a->changes[k]);
+	extent_list_done(&w.body.extents);
+	return r;
+}

@@ -1,0 +1,86 @@
+/*
+ * journal.h: the writer of a node's journal: what changes in the node, as segments on the backend
+ * (doc/decisions/0006-journal.md, doc/format-objects.md).
+ *
+ * A thread (`mfs-journal`) cuts the node's changes, at most commit_interval_ms after the first of
+ * them, or commit_window_ms after somebody began to wait; makes a segment of each cut, and puts it
+ * if it is absent. Several are in flight; they count in their order. A put that fails is tried
+ * again for as long as it takes: no segment is given up, and nothing behind it completes before it.
+ * While max_in_flight segments or JOURNAL_MEMORY_BYTES of content are on their way no new cut is
+ * made, and the node gathers its changes. A journal without changes puts nothing.
+ *
+ * Where another has written the next segment (a seal), the journal is fenced: nothing is put any
+ * more, and all who wait get -ESTALE, for ever.
+ *
+ * Locks: callers may hold none of the node's. `done` is called without any, by the journal's
+ * thread, or before journal_wait() returns. Thread-safe but for open and close.
+ */
+#ifndef MAILFS_REPLICATION_JOURNAL_H
+#define MAILFS_REPLICATION_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "backends/backend.h"
+#include "cache/node.h"
+#include "util/uuid.h"
+
+#define JOURNAL_MAX_IN_FLIGHT 64
+#define JOURNAL_MAX_WAITERS 65536
+#define JOURNAL_MEMORY_BYTES (UINT64_C(256) << 20) /* content of segments in flight */
+#define JOURNAL_PART_BYTES (UINT64_C(32) << 20)    /* of a segment's object, and of each part */
+
+struct journal;
+
+struct journal_options {
+	struct uuid node; /* with the incarnation: of the state directory */
+	uint64_t incarnation;
+	uint32_t commit_interval_ms;
+	uint32_t commit_window_ms;
+	uint32_t commit_timeout_ms; /* after which a waiter is told -ETIMEDOUT */
+	uint32_t max_in_flight;     /* segments; 1 to JOURNAL_MAX_IN_FLIGHT */
+	bool plain_puts;            /* the store does not keep the promise of put-if-absent */
+	uint64_t part_bytes;        /* 0: JOURNAL_PART_BYTES */
+	uint64_t memory_bytes;      /* 0: JOURNAL_MEMORY_BYTES */
+};
+
+/* Finds where the journal ends, on the backend, and what the node has changed since; then starts.
+ * Node (node_options.journal) and backend stay the caller's and outlive the journal. Blocks for the
+ * backend. *ret_message: malloc()ed sentence for the user.
+ *   -ESTALE   the journal was sealed, or written by another: this state is superseded
+ *   -EUCLEAN  the backend has segments that this store does not know of (power was lost): it has to
+ *             catch up from the journal first
+ *   -EBADMSG  a segment or a note is damaged; errors of the backend; -EINVAL, -ENOMEM. */
+int journal_open(struct node *node, struct backend *backend, const struct journal_options *options,
+	struct journal **ret, char **ret_message);
+
+/* `error` is 0: the segment with the change and all before it are on the backend; -ETIMEDOUT: not
+ * yet, it goes on being put; -ESTALE: fenced; -ECANCELED: closed; -ENOBUFS, -ENOMEM. */
+typedef void journal_done_fn(void *arg, int error);
+
+/* `lsn` as of commit.h. */
+void journal_wait(struct journal *journal, uint64_t lsn, journal_done_fn *done, void *arg);
+
+/* Everything noted so far, blocking. Errors as above. */
+int journal_flush(struct journal *journal, uint32_t timeout_ms);
+
+/* Flushes; then ends all the same. Gives the result of the flush. What is not on the backend is
+ * found again by the next open. Waits for puts under way, which their time limit ends. NULL is
+ * allowed. */
+int journal_close(struct journal *journal, uint32_t timeout_ms);
+
+struct journal_figures {
+	uint64_t last_sequence; /* of the last segment that is complete; 0: there is none */
+	uint64_t segments, parts, bytes; /* put since the start */
+	uint64_t lag_ms;                 /* age of the oldest change that is not complete */
+	uint64_t lag_bytes;              /* of segments in flight, and of the notes since */
+	uint64_t in_flight;              /* segments */
+	uint64_t puts_running;
+	uint64_t failures; /* of puts, each attempt */
+	uint64_t memory_bytes;
+	int error;      /* the one that sticks: -ESTALE, or 0 */
+	int last_error; /* of the last attempt of anything; 0 once one has worked */
+};
+
+void journal_get_figures(struct journal *journal, struct journal_figures *ret);
+
+#endif

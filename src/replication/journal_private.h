@@ -1,0 +1,131 @@
+/*
+ * journal_private.h: what the files of the journal share: journal.c (waiting, figures),
+ * journal_thread.c (when), journal_build.c (from a cut to objects), journal_put.c (to the backend),
+ * journal_resume.c (where it ended).
+ */
+#ifndef MAILFS_REPLICATION_JOURNAL_PRIVATE_H
+#define MAILFS_REPLICATION_JOURNAL_PRIVATE_H
+
+#include <pthread.h>
+#include "cache/cut.h"
+#include "cache/shipped.h"
+#include "replication/journal.h"
+#include "replication/segment.h"
+#include "util/list.h"
+#include "util/lock.h"
+#include "util/map64.h"
+
+#define JOURNAL_PUT_TIMEOUT_MS 30000
+#define JOURNAL_PAUSE_MIN_MS 50
+#define JOURNAL_PAUSE_MAX_MS 5000
+
+struct journal_segment;
+
+/* One object: waits -> runs -> is done; or waits again, after a failure. Part 0 is the segment,
+ * which waits for its parts. */
+struct journal_put {
+	struct journal_segment *segment;
+	uint16_t part;
+	char key[POSITION_SEGMENT_KEY_BYTES];
+	struct frame frame;
+	void **contents; /* of its sections; owned */
+	size_t n_contents;
+	enum { JOURNAL_PUT_WAITS, JOURNAL_PUT_RUNS, JOURNAL_PUT_DONE } state;
+	bool looks; /* there is an object already: is it this one? */
+	unsigned int failures;
+	uint64_t not_before_ms;
+};
+
+struct journal_segment {
+	struct journal *journal;
+	struct list_node node;
+	struct shipped note;
+	uint64_t lsn, cut; /* its cut's LSN and number */
+	uint64_t since_ms; /* of its oldest change, about */
+	bool is_built;     /* all puts are there */
+	bool is_dropped;   /* building failed: only waits for its running puts */
+	struct segment segment;
+	struct journal_put **puts; /* none: the cut had nothing for the backend */
+	size_t n_puts, n_left;     /* n_left: not done */
+	uint32_t *accounts;
+	size_t n_accounts;
+};
+
+struct journal_waiter {
+	struct list_node node;
+	uint64_t lsn;
+	uint64_t cut; /* not 0: the number of the cut that is waited for, instead of the LSN */
+	uint64_t deadline_ms;
+	int error;
+	journal_done_fn *done;
+	void *arg;
+};
+
+struct journal {
+	struct node *node;
+	struct backend *backend;
+	struct journal_options options;
+	pthread_t thread;
+	struct section_builder *builder; /* the thread's, like the next three */
+	struct map64 latest; /* account + 1 -> sequence of its latest segment of this incarnation */
+	uint64_t next_sequence;
+	uint64_t last_checksum; /* of the head of the segment before */
+
+	struct lock lock; /* all below; a leaf, also taken under the change set's */
+	struct lock_condition changed;
+	struct list_node segments; /* in flight, in order */
+	struct list_node waiters;
+	size_t n_segments, n_waiters, n_running;
+	uint64_t n_events; /* counts what the thread has to look at */
+	uint64_t memory_bytes;
+	uint64_t n_cuts, cut_lsn;            /* begun; of the last that was made */
+	uint64_t complete_cut, complete_lsn; /* everything up to here is on the backend */
+	uint64_t complete_sequence;
+	bool is_behind;           /* there are changes from before the start that are not */
+	uint64_t dirty_since_ms;  /* 0: nothing has changed since the last cut */
+	uint64_t wanted_since_ms; /* 0: nobody waits for a new cut */
+	uint64_t max_wait_lsn;
+	uint64_t wanted_cut;    /* for flushes */
+	uint64_t not_before_ms; /* after a failure to cut */
+	unsigned int cut_failures;
+	bool is_stopping;
+	int error, last_error;
+	uint64_t put_segments, put_parts, put_bytes, failures;
+};
+
+/* ---- journal.c */
+
+/* Takes whom there is an answer for off the list; journal_answer() gives it without the lock. */
+void journal_collect_locked(struct journal *journal, struct list_node *ret) REQUIRES(journal->lock);
+void journal_answer(struct list_node *waiters);
+
+/* There is something for the thread to look at. */
+void journal_tell_locked(struct journal *journal) REQUIRES(journal->lock);
+
+/* Doubles with each failure. */
+uint64_t journal_pause_ms(unsigned int failures);
+
+/* ---- journal_thread.c */
+void *journal_run(void *arg);
+
+/* Does all that can be done now, then waits for an event, at most until then. */
+void journal_step_locked(struct journal *journal, uint64_t until_ms) REQUIRES(journal->lock);
+
+/* ---- journal_build.c */
+
+/* Cuts, and makes a segment of it. Without the lock, by the thread. */
+int journal_build(struct journal *journal);
+void journal_segment_free(struct journal_segment *segment);
+
+/* ---- journal_put.c */
+
+/* Begins what is due; *ret_next_ms becomes the time at which something is, if that is earlier.
+ * Lets go of the lock meanwhile. */
+void journal_put_start_locked(struct journal *journal, uint64_t *ret_next_ms)
+	REQUIRES(journal->lock);
+void journal_put_free(struct journal_put *put);
+
+/* ---- journal_resume.c */
+int journal_resume(struct journal *journal, char **ret_message);
+
+#endif

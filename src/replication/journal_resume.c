@@ -1,0 +1,281 @@
+/*
+ * journal_resume.c: where the journal ended, after any kind of end.
+ *
+ * The node's own notes say which segments it has begun to put and what they have; the backend says
+ * which of them are there. So three things are known exactly: behind which segment to go on, what
+ * the node has changed since its cut (log_scan.h), and whether the backend knows of more than the
+ * node does.
+ */
+#include <config.h>
+#include "replication/journal_private.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/log_scan.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define LIST_PAGE_ENTRIES 1000
+
+/* Listings go by the key's text without its last two digits. */
+#define BLOCK_SEGMENTS 256
+#define BLOCK_DIGITS 2
+
+struct resume {
+	struct journal *journal;
+	struct shipped notes[SHIPPED_MAX_NOTES];
+	size_t n_notes;
+	bool has_base; /* something was shipped */
+	uint64_t base; /* the store's number up to which */
+	char **ret_message;
+};
+
+__attribute__((format(printf, 3, 4))) static int fail(
+	struct resume *s, int r, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)!vasprintf(s->ret_message, format, arguments);
+	va_end(arguments);
+	return r;
+}
+
+static struct position position_at(const struct journal *j, uint64_t sequence)
+{
+	return (struct position){.node = j->options.node,
+		.incarnation = j->options.incarnation,
+		.sequence = sequence};
+}
+
+/* ---- the segments that are there */
+
+/* -ENOENT; -EBADMSG with a message. */
+static int fetch(struct resume *s, const struct position *at, struct segment *ret)
+{
+	char key[POSITION_SEGMENT_KEY_BYTES];
+	size_t wanted = FRAME_FIRST_READ_BYTES, needed = 0;
+	struct backend_result result;
+	const char *problem = NULL;
+	int r;
+
+	position_segment_key(at, 0, key);
+	do {
+		r = backend_get_wait(s->journal->backend, key, 0, wanted, &result);
+		if (r < 0)
+			return r == -ENOENT ? r
+					    : fail(s, r, "cannot read %s: %s", key, strerror(-r));
+		r = segment_decode(result.data, result.data_size_bytes, at, ret, &needed, &problem);
+		backend_result_done(&result);
+		if (r == -EAGAIN && needed <= wanted) {
+			r = -EBADMSG;
+			problem = "it is cut short";
+		}
+		wanted = needed;
+	} while (r == -EAGAIN);
+	if (r == -EBADMSG)
+		return fail(s, r, "%s is damaged: %s", key, problem);
+	return r;
+}
+
+static const struct shipped *find_note(const struct resume *s, uint64_t sequence)
+{
+	for (size_t i = 0; i < s->n_notes; i++) {
+		if (s->notes[i].incarnation == s->journal->options.incarnation &&
+			s->notes[i].sequence == sequence)
+			return &s->notes[i];
+	}
+	return NULL;
+}
+
+/* The segment is there: is it the one that this store has noted? */
+static int check(struct resume *s, const struct segment *segment, const struct shipped *note)
+{
+	if (segment->type == SEGMENT_SEAL ||
+		(note != NULL && note->checksum != segment->facts.head_checksum))
+		return fail(s, -ESTALE,
+			"another node has taken over this node's journal: its state directory is "
+			"superseded");
+	if (note == NULL)
+		return fail(s, -EUCLEAN,
+			"the backend has segment %llu of this node's journal, which the local "
+			"store "
+			"does not know of, as after a loss of power",
+			(unsigned long long)segment->position.sequence);
+	return 0;
+}
+
+/* What the end of the last process kept from being noted. */
+static int complete(struct resume *s, const struct segment *segment, const struct shipped *note)
+{
+	const struct directory *d = &segment->directory;
+	uint32_t *accounts = calloc((size_t)d->n_entries + 1, sizeof(*accounts));
+	int r;
+
+	if (accounts == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < d->n_entries; i++)
+		accounts[i] = d->entries[i].account;
+	r = shipped_complete(s->journal->node, note, accounts, d->n_entries);
+	free(accounts);
+	return r;
+}
+
+static void go_behind(struct resume *s, const struct shipped *note)
+{
+	struct journal *j = s->journal;
+
+	j->complete_sequence = note->sequence;
+	j->next_sequence = note->sequence + 1;
+	j->last_checksum = note->checksum;
+	s->has_base = true;
+	s->base = note->store_sequence;
+}
+
+/* *ret_is_end: there is no such segment. */
+static int look_at_next(struct resume *s, bool *ret_is_end)
+{
+	struct position at = position_at(s->journal, s->journal->next_sequence);
+	const struct shipped *note = find_note(s, at.sequence);
+	struct segment segment;
+	int r = fetch(s, &at, &segment);
+
+	*ret_is_end = r == -ENOENT;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = check(s, &segment, note);
+	if (r == 0)
+		r = complete(s, &segment, note);
+	if (r == 0)
+		go_behind(s, note);
+	segment_done(&segment);
+	return r;
+}
+
+/* ---- what is behind the end: puts that overtook one that never came */
+
+/* Nobody reads it, since one before is missing; nor has it been acknowledged. */
+static int remove_stray(struct resume *s, const char *key)
+{
+	struct position position, end = position_at(s->journal, s->journal->next_sequence);
+	uint16_t part;
+	int r;
+
+	if (!position_parse_segment_key(key, &position, &part) ||
+		!position_same_journal(&position, &end) || position.sequence < end.sequence ||
+		(position.sequence == end.sequence && part == 0))
+		return 0;
+	log_info("removing %s, which follows a segment that does not exist", key);
+	r = backend_remove_wait(s->journal->backend, key);
+	return r < 0 ? fail(s, r, "cannot remove %s: %s", key, strerror(-r)) : 0;
+}
+
+static int remove_strays_below(struct resume *s, const char *prefix)
+{
+	CLEANUP_FREE char *continuation = NULL;
+	struct backend_result result;
+	int r;
+
+	do {
+		r = backend_list_wait(
+			s->journal->backend, prefix, continuation, LIST_PAGE_ENTRIES, &result);
+		if (r < 0)
+			return fail(s, r, "cannot list %s: %s", prefix, strerror(-r));
+		for (size_t i = 0; r == 0 && i < result.n_entries; i++)
+			r = remove_stray(s, result.entries[i].key);
+		free(continuation);
+		continuation = TAKE_PTR(result.continuation);
+		backend_result_done(&result);
+	} while (r == 0 && continuation != NULL);
+	return r;
+}
+
+/* No more than JOURNAL_MAX_IN_FLIGHT can be behind, so two blocks are enough. */
+static int remove_strays(struct resume *s)
+{
+	int r = 0;
+
+	for (uint64_t i = 0; r == 0 && i < 2; i++) {
+		struct position at = position_at(
+			s->journal, s->journal->next_sequence + i * JOURNAL_MAX_IN_FLIGHT);
+		char prefix[POSITION_SEGMENT_KEY_BYTES];
+
+		if (i > 0 &&
+			at.sequence / BLOCK_SEGMENTS == s->journal->next_sequence / BLOCK_SEGMENTS)
+			break;
+		position_segment_key(&at, 0, prefix);
+		prefix[strlen(prefix) - BLOCK_DIGITS] = '\0';
+		r = remove_strays_below(s, prefix);
+	}
+	return r;
+}
+
+/* ---- the whole */
+
+/* The last that is known to be complete, in whatever incarnation. */
+static void begin_at_notes(struct resume *s)
+{
+	struct journal *j = s->journal;
+
+	j->next_sequence = 1;
+	for (size_t i = 0; i < s->n_notes; i++) {
+		const struct shipped *note = &s->notes[i];
+
+		if (!note->is_complete || note->incarnation > j->options.incarnation)
+			continue;
+		s->has_base = true;
+		s->base = note->store_sequence;
+		if (note->incarnation == j->options.incarnation)
+			go_behind(s, note);
+	}
+}
+
+/* Of segments that never came, of earlier incarnations, and of those long complete. The base of an
+ * earlier incarnation stays until there is one in this. */
+static int forget_notes(struct resume *s)
+{
+	const struct journal *j = s->journal;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_notes; i++) {
+		const struct shipped *note = &s->notes[i];
+		bool is_of_this = note->incarnation == j->options.incarnation;
+
+		if (note->sequence == j->next_sequence - 1 && is_of_this)
+			continue;
+		if (!is_of_this && note->is_complete && j->next_sequence == 1)
+			continue;
+		r = shipped_forget(j->node, note);
+	}
+	return r;
+}
+
+static int find_changes(struct resume *s)
+{
+	bool is_whole = false;
+
+	if (!s->has_base)
+		return log_scan_note_all(s->journal->node);
+	return log_scan_note(s->journal->node, s->base, &is_whole);
+}
+
+int journal_resume(struct journal *j, char **ret_message)
+{
+	struct resume s = {.journal = j, .ret_message = ret_message};
+	bool is_end = false;
+	int r = shipped_load(j->node, s.notes, &s.n_notes);
+
+	if (r == -EBADMSG)
+		return fail(&s, r, "the local store's notes of its journal are damaged");
+	begin_at_notes(&s);
+	while (r == 0 && !is_end)
+		r = look_at_next(&s, &is_end);
+	if (r == 0)
+		r = remove_strays(&s);
+	if (r == 0)
+		r = forget_notes(&s);
+	return r == 0 ? find_changes(&s) : r;
+}
