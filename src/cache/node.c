@@ -11,6 +11,7 @@
 #include "cache/inode_remove.h"
 #include "cache/node_private.h"
 #include "cache/object_reaper.h"
+#include "cache/replay.h"
 #include "cache/torn_write.h"
 #include "util/clock.h"
 
@@ -62,8 +63,10 @@ static int make_parts(struct node *node, const struct node_options *o, uint64_t 
 /* In this order: what a crash left is cleared before anything new can refer to it. */
 static int recover_and_start(struct node *node)
 {
-	int r = object_reaper_start(node->reaper);
+	int r = replay_recover(node);
 
+	if (r == 0)
+		r = object_reaper_start(node->reaper);
 	if (r == 0)
 		r = body_uploader_recover(node->uploader);
 	if (r == 0)
