@@ -127,6 +127,21 @@ int section_builder_remove(struct section_builder *builder, enum section_table t
 	return add(builder, SECTION_REMOVE, &record);
 }
 
+int section_builder_remove_range(struct section_builder *builder, enum section_table table,
+	const void *key, size_t key_bytes, const void *to, size_t to_bytes)
+{
+	struct section_record record = {.table = table,
+		.key = key,
+		.key_bytes = key_bytes,
+		.value = to,
+		.value_bytes = to_bytes};
+
+	if (key_bytes == 0 || to_bytes == 0 || to_bytes > SECTION_MAX_KEY_BYTES ||
+		!section_range_is_valid(key, key_bytes, to, to_bytes))
+		return -EINVAL;
+	return add(builder, SECTION_REMOVE_RANGE, &record);
+}
+
 /* *ret_stored stays NULL when compression does not pay. */
 static int compress(struct section_builder *builder, void **ret_stored, size_t *ret_stored_bytes)
 {

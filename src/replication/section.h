@@ -2,8 +2,9 @@
  * section.h: records of one account, packed: the content of segments and checkpoints
  * (doc/format-objects.md).
  *
- * A record is a change of one record of the local store: a value that is put, or a removal. Its
- * key is the store's without the account's number in front. Records are given back in the order
+ * A record is a change of the local store: a value that is put, the removal of one record, or of
+ * all from a key up to but without another. Keys are the store's without the account's number in
+ * front. Records are given back in the order
  * in which they were added. Pure: no I/O, no locks. What a reader gives was checked to the last
  * bit.
  */
@@ -48,7 +49,8 @@ struct section_record {
 	enum section_table table;
 	bool is_removal;
 	const uint8_t *key, *value; /* value NULL: a removal */
-	size_t key_bytes, value_bytes;
+	const uint8_t *to; /* not NULL: of all records from the key up to but without this */
+	size_t key_bytes, value_bytes, to_bytes;
 };
 
 /* ---- building; for one thread at a time */
@@ -74,6 +76,10 @@ int section_builder_put(struct section_builder *builder, enum section_table tabl
 	size_t key_bytes, const void *value, size_t value_bytes);
 int section_builder_remove(struct section_builder *builder, enum section_table table,
 	const void *key, size_t key_bytes);
+
+/* All records from `key` up to but without `to`. -EINVAL also when there is nothing between. */
+int section_builder_remove_range(struct section_builder *builder, enum section_table table,
+	const void *key, size_t key_bytes, const void *to, size_t to_bytes);
 
 /* Compresses (zstd, level 1; raw when that saves less than an eighth) what was added, and empties
  * the builder. -EINVAL: nothing was added; -ENOMEM: what was added is still there. */

@@ -44,15 +44,21 @@ static bool decode_record(struct decoder *d, struct section_record *ret)
 	if (!decoder_ok(d) || table > SECTION_DATA || key_bytes == 0 ||
 		key_bytes > SECTION_MAX_KEY_BYTES || value_bytes > SECTION_MAX_VALUE_BYTES)
 		return false;
-	if (operation != SECTION_PUT && (operation != SECTION_REMOVE || value_bytes > 0))
-		return false;
 	*ret = (struct section_record){.table = (enum section_table)table,
-		.is_removal = operation == SECTION_REMOVE,
+		.is_removal = operation != SECTION_PUT,
 		.key = key,
-		.key_bytes = key_bytes,
-		.value = operation == SECTION_REMOVE ? NULL : value,
-		.value_bytes = value_bytes};
-	return true;
+		.key_bytes = key_bytes};
+	if (operation == SECTION_REMOVE)
+		return value_bytes == 0;
+	if (operation == SECTION_REMOVE_RANGE) {
+		ret->to = value;
+		ret->to_bytes = value_bytes;
+		return value_bytes > 0 && value_bytes <= SECTION_MAX_KEY_BYTES &&
+		       section_range_is_valid(key, key_bytes, value, value_bytes);
+	}
+	ret->value = value;
+	ret->value_bytes = value_bytes;
+	return operation == SECTION_PUT;
 }
 
 static int check_records(

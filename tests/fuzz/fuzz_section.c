@@ -44,9 +44,16 @@ static uint64_t content_checksum(const struct section_info *info, const uint8_t 
 
 static void add_again(struct section_builder *builder, const struct section_record *r)
 {
-	int result = r->is_removal ? section_builder_remove(builder, r->table, r->key, r->key_bytes)
-				   : section_builder_put(builder, r->table, r->key, r->key_bytes,
-					     r->value, r->value_bytes);
+	int result;
+
+	if (r->to != NULL)
+		result = section_builder_remove_range(
+			builder, r->table, r->key, r->key_bytes, r->to, r->to_bytes);
+	else if (r->is_removal)
+		result = section_builder_remove(builder, r->table, r->key, r->key_bytes);
+	else
+		result = section_builder_put(
+			builder, r->table, r->key, r->key_bytes, r->value, r->value_bytes);
 
 	check(result == 0);
 }

@@ -10,11 +10,13 @@
 #include "util/cleanup.h"
 
 static struct section_builder *builder;
+static uint8_t highest[SECTION_MAX_KEY_BYTES]; /* no key sorts behind */
 
 static void setup(void)
 {
 	builder = section_builder_new();
 	ck_assert_ptr_nonnull(builder);
+	memset(highest, 0xff, sizeof(highest));
 }
 
 static void teardown(void)
@@ -42,7 +44,7 @@ static struct section_record record_at(uint32_t i, const uint8_t *pool)
 	static const size_t value_sizes[] = {0, 1, 99, 115, 200, 8192};
 	struct section_record record = {.table = i % 3 == 0 ? SECTION_DATA : SECTION_META,
 		.is_removal = i % 5 == 4,
-		.key = pool + i % 7,
+		.key = pool + 1 + i % 7,
 		.key_bytes = 1 + i * 31 % SECTION_MAX_KEY_BYTES,
 		.value = pool + i % 11,
 		.value_bytes = value_sizes[i % 6]};
@@ -51,11 +53,18 @@ static struct section_record record_at(uint32_t i, const uint8_t *pool)
 		record.value = NULL;
 		record.value_bytes = 0;
 	}
+	if (i % 15 == 9) {
+		record.to = highest;
+		record.to_bytes = 1 + i % SECTION_MAX_KEY_BYTES;
+	}
 	return record;
 }
 
 static int add(const struct section_record *r)
 {
+	if (r->to != NULL)
+		return section_builder_remove_range(
+			builder, r->table, r->key, r->key_bytes, r->to, r->to_bytes);
 	if (r->is_removal)
 		return section_builder_remove(builder, r->table, r->key, r->key_bytes);
 	return section_builder_put(
@@ -70,6 +79,10 @@ static void assert_same(const struct section_record *a, const struct section_rec
 	ck_assert_mem_eq(a->key, b->key, a->key_bytes);
 	ck_assert_uint_eq(a->value_bytes, b->value_bytes);
 	ck_assert_int_eq(a->value == NULL, b->value == NULL);
+	ck_assert_int_eq(a->to == NULL, b->to == NULL);
+	ck_assert_uint_eq(a->to_bytes, b->to_bytes);
+	if (a->to != NULL)
+		ck_assert_mem_eq(a->to, b->to, a->to_bytes);
 	if (a->value_bytes > 0)
 		ck_assert_mem_eq(a->value, b->value, a->value_bytes);
 }
@@ -261,7 +274,7 @@ START_TEST(test_forged_records)
 	static const struct {
 		size_t at;
 		uint8_t value;
-	} cases[] = {{0, 2}, {0, 255}, {1, 0}, {1, 2}, {1, 3}, {2, 1}, {3, 0}, {3, 2}, {3, 4},
+	} cases[] = {{0, 2}, {0, 255}, {1, 0}, {1, 2}, {1, 4}, {2, 1}, {3, 0}, {3, 2}, {3, 4},
 		{4, 1}, {4, 255}, {7, 1}, {7, 3}};
 	struct section_info info = {.encoding = SECTION_RAW,
 		.content_bytes = sizeof(good),
@@ -279,6 +292,57 @@ START_TEST(test_forged_records)
 	info.content_checksum = info.stored_checksum = checksum_64(good, sizeof(good));
 	ck_assert_int_eq(section_reader_open(&reader, &info, good, sizeof(good), NULL), 0);
 	section_reader_close(&reader);
+}
+END_TEST
+
+/* Content with right checksums: the range from `abc` up to an end that may be none. */
+START_TEST(test_forged_ranges)
+{
+	static const struct {
+		const char *to;
+		bool good;
+	} cases[] = {{"abd", true}, {"abca", true}, {"b", true}, {"abc", false}, {"ab", false},
+		{"abb", false}, {"", false}};
+	struct section_reader reader;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t bytes[32] = {
+			0, 3, 0, 3, 0, 0, 0, (uint8_t)strlen(cases[i].to), 'a', 'b', 'c'};
+		uint32_t size = 11 + bytes[7];
+		struct section_info info = {.encoding = SECTION_RAW,
+			.content_bytes = size,
+			.stored_bytes = size,
+			.n_records = 1};
+
+		memcpy(bytes + 11, cases[i].to, bytes[7]);
+		info.content_checksum = info.stored_checksum = checksum_64(bytes, size);
+		ck_assert_int_eq(section_builder_remove_range(
+					 builder, SECTION_META, "abc", 3, cases[i].to, bytes[7]),
+			cases[i].good ? 0 : -EINVAL);
+		if (!cases[i].good) {
+			assert_bad(&info, bytes, size);
+			continue;
+		}
+		ck_assert_int_eq(section_reader_open(&reader, &info, bytes, size, NULL), 0);
+		section_reader_close(&reader);
+	}
+}
+END_TEST
+
+/* The record of doc/format-objects.md. */
+START_TEST(test_bytes_of_a_range)
+{
+	static const uint8_t expected[] = {1, 3, 0, 0x11, 0, 0, 0, 9, 'D', 0, 0, 0, 0, 0, 0, 0, 3,
+		0, 0, 0, 0, 0, 0, 0, 5, 'D', 0, 0, 0, 0, 0, 0, 0, 4};
+	struct section section;
+
+	ck_assert_int_eq(section_builder_remove_range(
+				 builder, SECTION_DATA, expected + 8, 17, expected + 25, 9),
+		0);
+	section = finish();
+	ck_assert_uint_eq(section.info.stored_bytes, sizeof(expected));
+	ck_assert_mem_eq(section.stored, expected, sizeof(expected));
+	section_done(&section);
 }
 END_TEST
 
@@ -317,6 +381,8 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_every_corruption, 0, 2);
 	tcase_add_loop_test(tc, test_forged_infos, 0, 2);
 	tcase_add_test(tc, test_forged_records);
+	tcase_add_test(tc, test_forged_ranges);
+	tcase_add_test(tc, test_bytes_of_a_range);
 	tcase_add_test(tc, test_bytes_are_as_documented);
 	suite_add_tcase(suite, tc);
 	return suite;
