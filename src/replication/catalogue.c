@@ -61,8 +61,8 @@ static int list_segments(struct catalogue *c, char **ret_message)
 			BACKEND_LIST_MAX_ENTRIES, &page);
 		if (r < 0) {
 			free(continuation);
-			return message_set(ret_message, r, "cannot list the journals: %s",
-				strerror(-r));
+			return message_set(
+				ret_message, r, "cannot list the journals: %s", strerror(-r));
 		}
 		free(continuation);
 		r = add_entries(c, &page);
@@ -74,8 +74,8 @@ static int list_segments(struct catalogue *c, char **ret_message)
 	} while (r == 0 && continuation != NULL);
 	free(continuation);
 	if (r == -EFBIG)
-		return message_set(ret_message, r, "there are more than %u segments in the journals",
-			CATALOGUE_MAX_SEGMENTS);
+		return message_set(ret_message, r,
+			"there are more than %u segments in the journals", CATALOGUE_MAX_SEGMENTS);
 	return r;
 }
 
@@ -131,8 +131,7 @@ static int take_head(struct catalogue *c, struct fetch_queue *q, char **ret_mess
 		return 0;
 	}
 	if (result.error < 0) {
-		position_segment_key(
-			&((struct catalogue_segment *)result.arg)->position, 0, key);
+		position_segment_key(&((struct catalogue_segment *)result.arg)->position, 0, key);
 		return message_set(ret_message, result.error, "cannot read the segment %s: %s", key,
 			strerror(-result.error));
 	}
@@ -157,8 +156,8 @@ static int read_heads(struct catalogue *c, char **ret_message)
 	}
 	fetch_queue_free(q);
 	if (r == -EFBIG)
-		return message_set(ret_message, r, "there are more than %u sections in the journals",
-			CATALOGUE_MAX_SECTIONS);
+		return message_set(ret_message, r,
+			"there are more than %u sections in the journals", CATALOGUE_MAX_SECTIONS);
 	return r;
 }
 
@@ -189,8 +188,6 @@ static const char *link_problem(
 {
 	if (before == NULL || before->problem != NULL)
 		return NULL;
-	if (before->segment.type == SEGMENT_SEAL)
-		return "it is behind the seal";
 	if (s->position.sequence == before->position.sequence + 1 &&
 		s->segment.previous_checksum != before->segment.facts.head_checksum)
 		return "it does not follow the one before it";
@@ -208,6 +205,8 @@ static int add_to_journal(struct catalogue *c, struct catalogue_journal *journal
 		missing.sequence = before->position.sequence + 1;
 		r = add_hole(c, &missing, s->position.sequence - 1, "it is missing");
 	}
+	if (journal->is_sealed)
+		s->problem = "it is behind the seal";
 	if (s->problem == NULL)
 		s->problem = link_problem(before, s);
 	if (r == 0 && s->problem != NULL)
@@ -227,8 +226,8 @@ static size_t count_journals(const struct catalogue *c)
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n_segments; i++)
-		n += i == 0 || !position_same_journal(&c->segments[i - 1].position,
-				       &c->segments[i].position);
+		n += i == 0 ||
+		     !position_same_journal(&c->segments[i - 1].position, &c->segments[i].position);
 	return n;
 }
 
