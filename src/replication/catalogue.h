@@ -10,8 +10,9 @@
  * whoever is reached from its last segment is whole, whatever holes there are elsewhere.
  *
  * Checkpoints are looked for account by account, since a listing of all accounts would have all
- * their objects in it. The position of a checkpoint must be in the journal that the account's last
- * segment by then is in, at or behind it.
+ * their objects in it. A checkpoint's position is that of the account's latest segment by then, so
+ * the chain meets it. What does not lead to it is older, if it leads to the account's beginning or
+ * to what was removed; anything else is damage, and so is what claims to be newer.
  *
  * Immutable once loaded, so for many threads. Memory: about 200 bytes for each segment and 120 for
  * each section.

@@ -17,6 +17,16 @@
 #include "util/log.h"
 #include "util/message.h"
 
+enum item_state {
+	UNKNOWN,
+	INCLUDED, /* the checkpoint has it */
+	OLD,      /* so it does this, though what leads from here to there was removed */
+	NEEDED,   /* leads to the checkpoint, or without one to the account's beginning */
+	BROKEN,   /* something between is missing */
+};
+
+#define NONE SIZE_MAX
+
 struct planner {
 	const struct catalogue *c;
 	uint32_t account;
@@ -25,6 +35,8 @@ struct planner {
 	size_t n_items;
 	struct checkpoint checkpoint; /* if there is one */
 	bool has_checkpoint;
+	enum item_state *states;             /* of the items */
+	bool skipped_newer;                  /* there is a newer checkpoint, which is damaged */
 	const struct catalogue_item **chain; /* those that are needed, the last one first */
 	size_t n_chain;
 	char **ret_message;
@@ -129,6 +141,7 @@ static int find_checkpoint(struct planner *p)
 		p->has_checkpoint = r == 0;
 		if (r != -EBADMSG && r != -ENOENT)
 			continue;
+		p->skipped_newer = true;
 		log_error("checkpoint %" PRIu64 " of account %" PRIu32 " cannot be used: %s",
 			numbers.newest[i], p->account, problem);
 		r = 0;
@@ -219,65 +232,157 @@ static int broken(struct planner *p, const struct position *from, const char *ho
 		"account %" PRIu32 " cannot be restored from %s on: %s", p->account, key, how);
 }
 
-/* The item that no other one names as the one before it; NULL: the checkpoint has all. Should there
- * be several (behind something that is missing), the newest, so that what is missing is named. */
-static int find_last(struct planner *p, const struct catalogue_item **ret)
+/* ---- which items are needed */
+
+/* The journal's beginning was removed when nobody needed it any more. */
+static bool was_removed(const struct planner *p, const struct position *position)
+{
+	for (size_t i = 0; i < p->c->n_journals; i++) {
+		const struct catalogue_journal *journal = &p->c->journals[i];
+
+		if (memcmp(&journal->node, &position->node, sizeof(journal->node)) == 0 &&
+			journal->incarnation == position->incarnation)
+			return position->sequence < journal->first;
+	}
+	return true;
+}
+
+/* The item that this one names as the one before it, if there is one. */
+static size_t before(const struct planner *p, size_t i)
+{
+	const struct directory_entry *entry = entry_of(p, &p->items[i]);
+	const struct catalogue_item *item =
+		entry->has_previous ? find_item(p, &entry->previous) : NULL;
+
+	return item != NULL ? (size_t)(item - p->items) : NONE;
+}
+
+/* What the checkpoint has, and what that was built upon. */
+static void mark_included(struct planner *p)
+{
+	for (size_t i = 0; i < p->n_items; i++) {
+		if (!is_included(p, position_of(p, &p->items[i])))
+			continue;
+		for (size_t k = i; k != NONE && p->states[k] != INCLUDED; k = before(p, k))
+			p->states[k] = INCLUDED;
+	}
+}
+
+/* What an item is whose chain ends with it; UNKNOWN: the chain goes on. */
+static enum item_state state_at_end(const struct planner *p, size_t i)
+{
+	const struct directory_entry *entry = entry_of(p, &p->items[i]);
+
+	if (!entry->has_previous)
+		return p->has_checkpoint ? OLD : NEEDED;
+	if (is_included(p, &entry->previous))
+		return NEEDED;
+	if (before(p, i) !=
+		NONE) /* a second continuation of what is in the checkpoint, or goes on */
+		return p->states[before(p, i)] == INCLUDED ? BROKEN : UNKNOWN;
+	return p->has_checkpoint && was_removed(p, &entry->previous) ? OLD : BROKEN;
+}
+
+/* Nothing may be taken for old that is newer than the checkpoint. */
+static enum item_state check_age(const struct planner *p, size_t i, enum item_state state)
+{
+	if (state == OLD &&
+		(p->skipped_newer || created_ms(p, &p->items[i]) > p->checkpoint.created_ms))
+		return BROKEN;
+	return state;
+}
+
+/* The same for all on the way from this item to where its chain ends. */
+static void mark_chain(struct planner *p, size_t first)
+{
+	enum item_state state = UNKNOWN;
+	size_t n = 0;
+
+	for (size_t i = first; state == UNKNOWN; i = before(p, i)) {
+		state = p->states[i] != UNKNOWN ? p->states[i] : state_at_end(p, i);
+		if (n++ > p->n_items)
+			state = BROKEN; /* a circle */
+	}
+	for (size_t i = first; i != NONE && p->states[i] == UNKNOWN; i = before(p, i))
+		p->states[i] = check_age(p, i, state);
+}
+
+/* Says where the chain of the newest broken item ends. */
+static int report_broken(struct planner *p)
+{
+	size_t newest = NONE, next;
+	const struct directory_entry *entry;
+
+	for (size_t i = 0; i < p->n_items; i++) {
+		if (p->states[i] == BROKEN &&
+			(newest == NONE ||
+				created_ms(p, &p->items[i]) >= created_ms(p, &p->items[newest])))
+			newest = i;
+	}
+	if (newest == NONE)
+		return 0;
+	for (size_t n = 0; n < p->n_items; n++) {
+		next = before(p, newest);
+		if (next == NONE || p->states[next] != BROKEN)
+			break;
+		newest = next;
+	}
+	entry = entry_of(p, &p->items[newest]);
+	if (entry->has_previous && before(p, newest) == NONE)
+		return broken(p, &entry->previous, "this segment is missing or damaged");
+	return broken(p, position_of(p, &p->items[newest]),
+		"its segments do not follow each other or its checkpoint");
+}
+
+static int mark_items(struct planner *p)
+{
+	p->states = calloc(p->n_items + 1, sizeof(*p->states));
+	if (p->states == NULL)
+		return -ENOMEM;
+	mark_included(p);
+	for (size_t i = 0; i < p->n_items; i++) {
+		if (p->states[i] == UNKNOWN)
+			mark_chain(p, i);
+	}
+	return report_broken(p);
+}
+
+/* The needed item that no other needed one names as the one before it; NONE: none is needed. */
+static int find_last(struct planner *p, size_t *ret_last, size_t *ret_needed)
 {
 	CLEANUP_FREE bool *is_named = calloc(p->n_items + 1, sizeof(*is_named));
-	const struct catalogue_item *last = NULL, *before;
 
+	*ret_last = NONE;
+	*ret_needed = 0;
 	if (is_named == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->n_items; i++) {
-		const struct directory_entry *entry = entry_of(p, &p->items[i]);
-
-		before = entry->has_previous ? find_item(p, &entry->previous) : NULL;
-		if (before != NULL && !is_included(p, position_of(p, &p->items[i])))
-			is_named[before - p->items] = true;
+		if (p->states[i] == NEEDED && before(p, i) != NONE)
+			is_named[before(p, i)] = true;
 	}
 	for (size_t i = 0; i < p->n_items; i++) {
-		const struct catalogue_item *item = &p->items[i];
-
-		if (!is_named[i] && !is_included(p, position_of(p, item)) &&
-			(last == NULL || created_ms(p, item) >= created_ms(p, last)))
-			last = item;
+		if (p->states[i] != NEEDED)
+			continue;
+		++*ret_needed;
+		if (!is_named[i])
+			*ret_last = i;
 	}
-	*ret = last;
 	return 0;
 }
 
-static size_t count_needed(const struct planner *p)
+/* From the last one back to the first that is needed: that must be all. */
+static int follow_chain(struct planner *p)
 {
-	size_t n = 0;
+	size_t last, needed;
+	int r = find_last(p, &last, &needed);
 
-	for (size_t i = 0; i < p->n_items; i++)
-		n += !is_included(p, position_of(p, &p->items[i]));
-	return n;
-}
-
-/* Backwards from the last one to what the checkpoint has, or to the beginning. */
-static int follow_chain(struct planner *p, const struct catalogue_item *item)
-{
-	size_t needed = count_needed(p);
-
+	if (r < 0)
+		return r;
 	p->chain = calloc(needed + 1, sizeof(*p->chain));
 	if (p->chain == NULL)
 		return -ENOMEM;
-	while (item != NULL) {
-		const struct directory_entry *entry = entry_of(p, item);
-
-		if (p->n_chain == needed)
-			return broken(p, position_of(p, item), "its segments name each other");
-		p->chain[p->n_chain++] = item;
-		if (!entry->has_previous && p->has_checkpoint)
-			return broken(p, position_of(p, item),
-				"its segments do not follow its checkpoint");
-		if (!entry->has_previous || is_included(p, &entry->previous))
-			break;
-		item = find_item(p, &entry->previous);
-		if (item == NULL)
-			return broken(p, &entry->previous, "this segment is missing or damaged");
-	}
+	for (size_t i = last; i != NONE && p->states[i] == NEEDED; i = before(p, i))
+		p->chain[p->n_chain++] = &p->items[i];
 	if (p->n_chain < needed)
 		return broken(p, position_of(p, p->chain[p->n_chain - 1]),
 			"there is more than one continuation");
@@ -362,7 +467,6 @@ int catalogue_plan(const struct catalogue *c, uint32_t account, enum backend_pri
 {
 	struct planner p = {
 		.c = c, .account = account, .priority = priority, .ret_message = ret_message};
-	const struct catalogue_item *last = NULL;
 	struct catalogue_plan plan = {0};
 	int r;
 
@@ -372,15 +476,16 @@ int catalogue_plan(const struct catalogue *c, uint32_t account, enum backend_pri
 	if (r == 0 && !p.has_checkpoint && p.n_items == 0)
 		r = -ENOENT;
 	if (r == 0)
-		r = find_last(&p, &last);
+		r = mark_items(&p);
 	if (r == 0)
-		r = follow_chain(&p, last);
+		r = follow_chain(&p);
 	if (r == 0)
 		r = make_plan(&p, &plan);
 	if (r == 0)
 		*ret = plan;
 	if (p.has_checkpoint)
 		checkpoint_done(&p.checkpoint);
+	free(p.states);
 	free(p.chain);
 	return r;
 }

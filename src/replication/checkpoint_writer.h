@@ -25,8 +25,8 @@ struct checkpoint_writer_request {
 	struct uuid volume;
 	uint64_t number; /* higher than those that there are */
 
-	/* The last segment that has changes of the account which are in the cut, or one behind it
-	 * in the same journal up to the one that the cut became. */
+	/* Of the account's latest segment, of those whose changes are in the cut: what its next
+	 * segment will name as the one before. In whatever journal that is. */
 	struct position position;
 	uint64_t max_bytes; /* 0: CHECKPOINT_WRITER_MAX_BYTES */
 };

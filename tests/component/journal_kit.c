@@ -14,6 +14,7 @@
 #include "cache/node_private.h"
 #include "replication/checkpoint_writer.h"
 #include "replication/segment.h"
+#include "util/clock.h"
 
 /* ---- the writer */
 
@@ -141,8 +142,7 @@ static void put_segment(struct journal_kit *kit, struct segment *segment)
 	frame_done(&frame);
 }
 
-static void write_checkpoint(
-	struct journal_kit *kit, const struct cut *cut, uint32_t account, struct position position)
+static void write_checkpoint(struct journal_kit *kit, const struct cut *cut, uint32_t account)
 {
 	struct checkpoint_writer_request request = {
 		.backend = kit->fixture.backend,
@@ -150,7 +150,7 @@ static void write_checkpoint(
 		.account = account,
 		.volume = kit->volume,
 		.number = ++kit->n_checkpoints[account],
-		.position = position,
+		.position = kit->latest[account],
 	};
 	struct checkpoint_writer_figures figures;
 
@@ -163,7 +163,7 @@ struct position journal_kit_write(struct journal_kit *kit, uint32_t checkpoints)
 	struct segment segment = {
 		.type = SEGMENT_CHANGES,
 		.position = kit->next,
-		.created_ms = (int64_t)kit->next.sequence,
+		.created_ms = clock_realtime_ms(),
 		.previous_checksum = kit->previous_checksum,
 	};
 	struct cut *cut;
@@ -176,7 +176,7 @@ struct position journal_kit_write(struct journal_kit *kit, uint32_t checkpoints)
 	put_segment(kit, &segment);
 	for (uint32_t account = 0; account < JOURNAL_KIT_ACCOUNTS; account++) {
 		if (checkpoints >> account & 1)
-			write_checkpoint(kit, cut, account, segment.position);
+			write_checkpoint(kit, cut, account);
 	}
 	cut_done(cut);
 	segment_done(&segment);
@@ -186,6 +186,29 @@ struct position journal_kit_write(struct journal_kit *kit, uint32_t checkpoints)
 	free(list);
 	kit->next.sequence++;
 	return segment.position;
+}
+
+void journal_kit_take_over(struct journal_kit *kit, struct node_fixture *reader)
+{
+	struct segment seal = {
+		.type = SEGMENT_SEAL,
+		.position = kit->next,
+		.created_ms = clock_realtime_ms(),
+		.previous_checksum = kit->previous_checksum,
+	};
+
+	ck_assert_int_eq(uuid_generate(&seal.taker), 0);
+	put_segment(kit, &seal);
+	segment_done(&seal);
+	journal_kit_done(kit);
+	kit->fixture = *reader;
+	reader->node = NULL;
+	reader->fs = NULL;
+	kit->changes = change_set_new(64 << 20);
+	kit->fixture.node->changes = kit->changes;
+	kit->next.node = seal.taker;
+	kit->next.sequence = 1;
+	kit->previous_checksum = 0;
 }
 
 /* ---- the reader */

@@ -33,6 +33,10 @@ void journal_kit_done(struct journal_kit *kit);
  * `checkpoints` account n gets a checkpoint as of the same moment. */
 struct position journal_kit_write(struct journal_kit *kit, uint32_t checkpoints);
 
+/* Another node takes over: the journal is sealed, and the reader, on which all accounts were
+ * restored, writes from now on. The old node is closed. */
+void journal_kit_take_over(struct journal_kit *kit, struct node_fixture *reader);
+
 /* An empty node over the same store, on which nothing was made yet: no fs. */
 void journal_kit_open_reader(const char *store, struct node_fixture *f);
 

@@ -166,6 +166,10 @@ static void expect_no_inode_twice(void)
 	ck_assert_int_eq(fs_getattr(kit.fixture.fs, a.ino, &old), -ENOENT);
 	ck_assert_int_eq(fs_unlink(reader.fs, directories[0][0], "fresh"), 0);
 	fs_forget(reader.fs, a.ino, 1);
+	a.ino = node_fixture_mkdir(reader.fs, FS_ROOT_INO, "fresh");
+	ck_assert_int_eq(fs_getattr(kit.fixture.fs, a.ino, &old), -ENOENT);
+	ck_assert_int_eq(fs_rmdir(reader.fs, FS_ROOT_INO, "fresh"), 0);
+	fs_forget(reader.fs, a.ino, 1);
 }
 
 /* Compares as restored, with all that is not on the backend put there, without local copies, and
@@ -193,17 +197,22 @@ static uint32_t random_checkpoints(unsigned int one_in)
 	return accounts;
 }
 
-static void run(unsigned int first_seed, unsigned int checkpoint_in, bool parts)
+static void play(int steps, unsigned int checkpoint_in)
 {
-	seed = first_seed;
-	begin();
-	kit.uses_parts = parts;
-	for (int step = 0; step < STEPS; step++) {
+	for (int step = 0; step < steps; step++) {
 		one_step();
 		if (random_below(20) == 0)
 			(void)journal_kit_write(&kit, random_checkpoints(checkpoint_in));
 	}
 	(void)journal_kit_write(&kit, random_checkpoints(checkpoint_in));
+}
+
+static void run(unsigned int first_seed, unsigned int checkpoint_in, bool parts)
+{
+	seed = first_seed;
+	begin();
+	kit.uses_parts = parts;
+	play(STEPS, checkpoint_in);
 	journal_kit_open_reader(STORE, &reader);
 	journal_kit_restore_all(&kit, &reader);
 	expect_equal();
@@ -219,6 +228,26 @@ END_TEST
 START_TEST(test_checkpoints)
 {
 	run((unsigned int)_i + 1000, 12, _i % 2 == 1);
+}
+END_TEST
+
+/* From node to node: the segments of an account are in several journals, some of them sealed. */
+START_TEST(test_take_over)
+{
+	seed = (unsigned int)_i + 2000;
+	begin();
+	for (int round = 0; round < 3; round++) {
+		play(STEPS / 3, _i % 2 == 0 ? 0 : 20);
+		journal_kit_open_reader(STORE, &reader);
+		journal_kit_restore_all(&kit, &reader);
+		journal_kit_compare(&kit.fixture, &reader);
+		journal_kit_take_over(&kit, &reader);
+	}
+	play(STEPS / 3, 0);
+	journal_kit_open_reader(STORE, &reader);
+	journal_kit_restore_all(&kit, &reader);
+	expect_equal();
+	end();
 }
 END_TEST
 
@@ -418,6 +447,35 @@ START_TEST(test_old_segments_are_not_needed)
 }
 END_TEST
 
+/* What leads from the old journal to the checkpoint was removed with what it includes. What leads
+ * from the checkpoint to the end was not. */
+START_TEST(test_removed_segments)
+{
+	struct journal_kit_restored results[JOURNAL_KIT_ACCOUNTS];
+	uint64_t ino;
+
+	write_rounds();
+	journal_kit_open_reader(STORE, &reader);
+	journal_kit_restore_all(&kit, &reader);
+	journal_kit_take_over(&kit, &reader);
+	ino = find(directories[0][0], "u.0");
+	for (char with = 'a'; with < 'f'; with++) {
+		fill(ino, with, 0, 3000);
+		(void)journal_kit_write(&kit, with == 'b' ? 1 << 1 : 0);
+	}
+	for (uint64_t sequence = 1; sequence <= (_i == 0 ? 2 : 3); sequence++)
+		remove_segment(sequence);
+	journal_kit_open_reader(STORE, &reader);
+	journal_kit_restore(&kit, &reader, 1 << 1, true, results);
+	ck_assert_msg(results[1].error == (_i == 0 ? 0 : -EBADMSG), "%d %s", results[1].error,
+		results[1].message);
+	ck_assert_int_eq(fs_open(reader.node, &reader.fs), 0);
+	if (_i == 0)
+		journal_kit_compare_below(&kit.fixture, &reader, directories[0][0]);
+	end();
+}
+END_TEST
+
 /* A damaged checkpoint costs nothing as long as there is another way. */
 START_TEST(test_damaged_checkpoint)
 {
@@ -447,10 +505,12 @@ Suite *test_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, test_journal, 0, n);
 	tcase_add_loop_test(tc, test_checkpoints, 0, n);
+	tcase_add_loop_test(tc, test_take_over, 0, n);
 	tcase_add_loop_test(tc, test_blocks_and_extents, 0, 2);
 	tcase_add_loop_test(tc, test_orphans, 0, 2);
 	tcase_add_loop_test(tc, test_damage, 0, 8);
 	tcase_add_test(tc, test_old_segments_are_not_needed);
+	tcase_add_loop_test(tc, test_removed_segments, 0, 2);
 	tcase_add_loop_test(tc, test_damaged_checkpoint, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
