@@ -287,7 +287,7 @@ static enum item_state state_at_end(const struct planner *p, size_t i)
 static enum item_state check_age(const struct planner *p, size_t i, enum item_state state)
 {
 	if (state == OLD &&
-		(p->skipped_newer || created_ms(p, &p->items[i]) > p->checkpoint.created_ms))
+		(p->skipped_newer || created_ms(p, &p->items[i]) >= p->checkpoint.created_ms))
 		return BROKEN;
 	return state;
 }

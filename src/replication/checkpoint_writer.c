@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "replication/checkpoint.h"
-#include "util/clock.h"
 #include "util/lock.h"
 
 /* Keys of the store begin with the account's number, those of sections do not. */
@@ -121,7 +120,7 @@ static int write_object(const struct writer *w, struct checkpoint_writer_figures
 		.volume = w->request->volume,
 		.account = w->request->account,
 		.number = w->request->number,
-		.created_ms = clock_realtime_ms(),
+		.created_ms = w->request->cut_ms,
 		.position = w->request->position,
 	};
 	struct frame frame;

@@ -21,6 +21,7 @@
 struct checkpoint_writer_request {
 	struct backend *backend;
 	const struct cut *cut; /* the account as of this moment; no longer needed on return */
+	int64_t cut_ms;        /* when it was taken, since 1970 */
 	uint32_t account;
 	struct uuid volume;
 	uint64_t number; /* higher than those that there are */

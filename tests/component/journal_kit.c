@@ -142,11 +142,13 @@ static void put_segment(struct journal_kit *kit, struct segment *segment)
 	frame_done(&frame);
 }
 
-static void write_checkpoint(struct journal_kit *kit, const struct cut *cut, uint32_t account)
+static void write_checkpoint(
+	struct journal_kit *kit, const struct cut *cut, int64_t cut_ms, uint32_t account)
 {
 	struct checkpoint_writer_request request = {
 		.backend = kit->fixture.backend,
 		.cut = cut,
+		.cut_ms = cut_ms,
 		.account = account,
 		.volume = kit->volume,
 		.number = ++kit->n_checkpoints[account],
@@ -176,7 +178,7 @@ struct position journal_kit_write(struct journal_kit *kit, uint32_t checkpoints)
 	put_segment(kit, &segment);
 	for (uint32_t account = 0; account < JOURNAL_KIT_ACCOUNTS; account++) {
 		if (checkpoints >> account & 1)
-			write_checkpoint(kit, cut, account);
+			write_checkpoint(kit, cut, segment.created_ms, account);
 	}
 	cut_done(cut);
 	segment_done(&segment);
@@ -252,8 +254,10 @@ void journal_kit_restore(struct journal_kit *kit, struct node_fixture *reader, u
 		.ret = ret};
 	struct catalogue_options options = {
 		.backend = reader->backend, .priority = BACKEND_READER, .volume = kit->volume};
-	struct restore_options how = {
-		.node = reader->node, .backend = reader->backend, .ends_orphans = ends_orphans};
+	struct restore_options how = {.node = reader->node,
+		.backend = reader->backend,
+		.accepts_uncertain = kit->accepts_uncertain,
+		.ends_orphans = ends_orphans};
 	struct catalogue *catalogue;
 	struct restore *restore;
 	char *message;

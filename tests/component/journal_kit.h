@@ -22,6 +22,7 @@ struct journal_kit {
 	struct position latest[JOURNAL_KIT_ACCOUNTS];
 	uint64_t n_checkpoints[JOURNAL_KIT_ACCOUNTS];
 	unsigned int section_records; /* so many in each section */
+	bool accepts_uncertain;       /* when accounts are restored */
 	bool uses_parts;              /* every other section goes to a part */
 };
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "cache/node_private.h"
 #include "journal_kit.h"
 
 #define STORE "restore"
@@ -305,11 +306,15 @@ START_TEST(test_orphans)
 	(void)journal_kit_write(&kit, 0);
 	journal_kit_open_reader(STORE, &reader);
 	changes = change_set_new(1 << 20);
+	reader.node->changes = changes;
 	journal_kit_restore(&kit, &reader, 3, _i == 1, results);
 	ck_assert_int_eq(results[0].error, 0);
 	ck_assert_int_eq(results[1].error, 0);
 	ck_assert(position_equal(&results[1].result.last, &kit.latest[1]));
-	ck_assert_uint_eq(change_set_bytes(changes), 0);
+	if (_i == 0)
+		ck_assert_uint_eq(change_set_bytes(changes), 0);
+	else
+		ck_assert_uint_gt(change_set_bytes(changes), 0);
 	if (_i == 0) /* the next start does it */
 		node_close(reader.node);
 	if (_i == 0)
@@ -430,6 +435,30 @@ START_TEST(test_damage)
 }
 END_TEST
 
+/* Whoever accepts it gets what is certain. */
+START_TEST(test_uncertain)
+{
+	struct journal_kit_restored results[JOURNAL_KIT_ACCOUNTS];
+	struct fs_attributes a;
+
+	write_rounds();
+	damage(10, 100);
+	kit.accepts_uncertain = true;
+	journal_kit_open_reader(STORE, &reader);
+	journal_kit_restore(&kit, &reader, 0xe, true, results);
+	ck_assert_int_eq(fs_open(reader.node, &reader.fs), 0);
+	for (int i = 0; i < ACCOUNTS; i++) {
+		ck_assert_msg(results[i + 1].error == 0, "%s", results[i + 1].message);
+		ck_assert(results[i + 1].result.is_uncertain);
+		if (i < 2)
+			journal_kit_compare_below(&kit.fixture, &reader, directories[i][0]);
+	}
+	ck_assert_int_eq(fs_lookup(reader.fs, directories[2][0], "u.5", &a), 0);
+	ck_assert_int_eq(fs_lookup(reader.fs, directories[2][0], "u.8", &a), -ENOENT);
+	end();
+}
+END_TEST
+
 /* What a checkpoint includes may be gone, damaged or not. */
 START_TEST(test_old_segments_are_not_needed)
 {
@@ -509,6 +538,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_blocks_and_extents, 0, 2);
 	tcase_add_loop_test(tc, test_orphans, 0, 2);
 	tcase_add_loop_test(tc, test_damage, 0, 8);
+	tcase_add_test(tc, test_uncertain);
 	tcase_add_test(tc, test_old_segments_are_not_needed);
 	tcase_add_loop_test(tc, test_removed_segments, 0, 2);
 	tcase_add_loop_test(tc, test_damaged_checkpoint, 0, 2);
