@@ -194,26 +194,30 @@ static const char *link_problem(
 	return NULL;
 }
 
-/* One segment into its journal. */
+/* One segment into its journal. What is behind a seal never counted: it was in flight. */
 static int add_to_journal(struct catalogue *c, struct catalogue_journal *journal,
 	const struct catalogue_segment *before, struct catalogue_segment *s)
 {
 	struct position missing = s->position;
 	int r = 0;
 
+	if (journal->is_sealed) {
+		s->problem = "it is behind the seal";
+		return 0;
+	}
 	if (before != NULL && s->position.sequence > before->position.sequence + 1) {
 		missing.sequence = before->position.sequence + 1;
 		r = add_hole(c, &missing, s->position.sequence - 1, "it is missing");
 	}
-	if (journal->is_sealed)
-		s->problem = "it is behind the seal";
 	if (s->problem == NULL)
 		s->problem = link_problem(before, s);
 	if (r == 0 && s->problem != NULL)
 		r = add_hole(c, &s->position, s->position.sequence, s->problem);
-	journal->last = s->position.sequence;
 	journal->n_segments++;
-	journal->last_checksum = s->problem == NULL ? s->segment.facts.head_checksum : 0;
+	if (journal->end == s->position.sequence) {
+		journal->end++;
+		journal->end_checksum = s->problem == NULL ? s->segment.facts.head_checksum : 0;
+	}
 	if (s->problem == NULL && s->segment.type == SEGMENT_SEAL) {
 		journal->is_sealed = true;
 		journal->taker = s->segment.taker;
@@ -248,7 +252,8 @@ static int make_journals(struct catalogue *c)
 			journal = &c->journals[c->n_journals++];
 			*journal = (struct catalogue_journal){.node = s->position.node,
 				.incarnation = s->position.incarnation,
-				.first = s->position.sequence};
+				.first = s->position.sequence,
+				.end = s->position.sequence};
 		}
 		r = add_to_journal(c, journal, before, s);
 		journal->has_holes = journal->has_holes || c->n_holes > holes;

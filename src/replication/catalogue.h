@@ -53,9 +53,13 @@ void catalogue_free(struct catalogue *catalogue); /* NULL is allowed */
 struct catalogue_journal {
 	struct uuid node;
 	uint64_t incarnation;
-	uint64_t first, last; /* sequences that there are, damaged ones included */
-	uint64_t n_segments;
-	uint64_t last_checksum; /* head_checksum of the last one; 0 if it is damaged */
+	uint64_t first;      /* sequence of the first segment that there is */
+	uint64_t n_segments; /* up to a seal */
+
+	/* Where the next segment or a seal belongs: before the first one that is missing. Segments
+	 * in flight may have come behind it; a seal ends them. */
+	uint64_t end;
+	uint64_t end_checksum; /* of the head before it; 0: that is damaged */
 	bool is_sealed;
 	struct uuid taker;
 	bool has_holes;

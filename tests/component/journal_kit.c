@@ -190,7 +190,7 @@ struct position journal_kit_write(struct journal_kit *kit, uint32_t checkpoints)
 	return segment.position;
 }
 
-void journal_kit_take_over(struct journal_kit *kit, struct node_fixture *reader)
+struct uuid journal_kit_seal(struct journal_kit *kit)
 {
 	struct segment seal = {
 		.type = SEGMENT_SEAL,
@@ -202,13 +202,20 @@ void journal_kit_take_over(struct journal_kit *kit, struct node_fixture *reader)
 	ck_assert_int_eq(uuid_generate(&seal.taker), 0);
 	put_segment(kit, &seal);
 	segment_done(&seal);
+	return seal.taker;
+}
+
+void journal_kit_take_over(struct journal_kit *kit, struct node_fixture *reader)
+{
+	struct uuid taker = journal_kit_seal(kit);
+
 	journal_kit_done(kit);
 	kit->fixture = *reader;
 	reader->node = NULL;
 	reader->fs = NULL;
 	kit->changes = change_set_new(64 << 20);
 	kit->fixture.node->changes = kit->changes;
-	kit->next.node = seal.taker;
+	kit->next.node = taker;
 	kit->next.sequence = 1;
 	kit->previous_checksum = 0;
 }

@@ -34,6 +34,9 @@ void journal_kit_done(struct journal_kit *kit);
  * `checkpoints` account n gets a checkpoint as of the same moment. */
 struct position journal_kit_write(struct journal_kit *kit, uint32_t checkpoints);
 
+/* The next segment is a seal; gives its taker. */
+struct uuid journal_kit_seal(struct journal_kit *kit);
+
 /* Another node takes over: the journal is sealed, and the reader, on which all accounts were
  * restored, writes from now on. The old node is closed. */
 void journal_kit_take_over(struct journal_kit *kit, struct node_fixture *reader);

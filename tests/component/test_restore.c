@@ -435,6 +435,44 @@ START_TEST(test_damage)
 }
 END_TEST
 
+/* Segments that were in flight behind one that never came are over with the seal. */
+START_TEST(test_behind_the_seal)
+{
+	struct catalogue_options options = {.priority = BACKEND_READER};
+	struct journal_kit_restored results[JOURNAL_KIT_ACCOUNTS];
+	const struct catalogue_journal *journal;
+	struct catalogue *catalogue;
+	struct fs_attributes a;
+	char *message;
+
+	write_rounds();
+	remove_segment(9);
+	options.backend = kit.fixture.backend;
+	options.volume = kit.volume;
+	ck_assert_int_eq(catalogue_load(&options, &catalogue, &message), 0);
+	ck_assert_uint_eq(catalogue_n_journals(catalogue), 1);
+	journal = catalogue_journal(catalogue, 0);
+	ck_assert_uint_eq(journal->end, 9);
+	ck_assert(journal->has_holes && !journal->is_sealed);
+	kit.next.sequence = journal->end;
+	kit.previous_checksum = journal->end_checksum;
+	catalogue_free(catalogue);
+	journal_kit_seal(&kit);
+	journal_kit_open_reader(STORE, &reader);
+	journal_kit_restore(&kit, &reader, 0xe, true, results);
+	ck_assert_int_eq(fs_open(reader.node, &reader.fs), 0);
+	for (int i = 0; i < ACCOUNTS; i++) {
+		ck_assert_msg(results[i + 1].error == 0, "%s", results[i + 1].message);
+		ck_assert(!results[i + 1].result.is_uncertain);
+	}
+	journal_kit_compare_below(&kit.fixture, &reader, directories[0][0]);
+	ck_assert_int_eq(fs_lookup(reader.fs, directories[1][0], "u.4", &a), 0);
+	ck_assert_int_eq(fs_lookup(reader.fs, directories[1][0], "u.7", &a), -ENOENT);
+	ck_assert_int_eq(fs_lookup(reader.fs, directories[2][0], "u.8", &a), -ENOENT);
+	end();
+}
+END_TEST
+
 /* Whoever accepts it gets what is certain. */
 START_TEST(test_uncertain)
 {
@@ -539,6 +577,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_orphans, 0, 2);
 	tcase_add_loop_test(tc, test_damage, 0, 8);
 	tcase_add_test(tc, test_uncertain);
+	tcase_add_test(tc, test_behind_the_seal);
 	tcase_add_test(tc, test_old_segments_are_not_needed);
 	tcase_add_loop_test(tc, test_removed_segments, 0, 2);
 	tcase_add_loop_test(tc, test_damaged_checkpoint, 0, 2);
