@@ -26,10 +26,20 @@ static void use_store(struct node_fixture *f, const char *store)
 	f->options.commit_interval_ms = 600000; /* bodies go when they are told to */
 }
 
-void journal_kit_init(struct journal_kit *kit, const char *store)
+/* Before anything is done with the node: its threads look at the set only when they change
+ * something. */
+static void open_writer(struct journal_kit *kit)
 {
 	char *message;
 
+	ck_assert_int_eq(node_open(&kit->fixture.options, &kit->fixture.node, &message), 0);
+	kit->changes = change_set_new(64 << 20);
+	kit->fixture.node->changes = kit->changes;
+	ck_assert_int_eq(fs_open(kit->fixture.node, &kit->fixture.fs), 0);
+}
+
+void journal_kit_init(struct journal_kit *kit, const char *store)
+{
 	*kit = (struct journal_kit){.section_records = 7};
 	ck_assert_int_eq(uuid_generate(&kit->volume), 0);
 	ck_assert_int_eq(uuid_generate(&kit->next.node), 0);
@@ -37,10 +47,7 @@ void journal_kit_init(struct journal_kit *kit, const char *store)
 	kit->next.sequence = 1;
 	node_fixture_init(&kit->fixture);
 	use_store(&kit->fixture, store);
-	ck_assert_int_eq(node_open(&kit->fixture.options, &kit->fixture.node, &message), 0);
-	kit->changes = change_set_new(64 << 20);
-	kit->fixture.node->changes = kit->changes;
-	ck_assert_int_eq(fs_open(kit->fixture.node, &kit->fixture.fs), 0);
+	open_writer(kit);
 }
 
 void journal_kit_done(struct journal_kit *kit)
@@ -210,11 +217,9 @@ void journal_kit_take_over(struct journal_kit *kit, struct node_fixture *reader)
 	struct uuid taker = journal_kit_seal(kit);
 
 	journal_kit_done(kit);
+	node_fixture_close(reader);
 	kit->fixture = *reader;
-	reader->node = NULL;
-	reader->fs = NULL;
-	kit->changes = change_set_new(64 << 20);
-	kit->fixture.node->changes = kit->changes;
+	open_writer(kit);
 	kit->next.node = taker;
 	kit->next.sequence = 1;
 	kit->previous_checksum = 0;

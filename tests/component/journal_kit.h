@@ -38,7 +38,7 @@ struct position journal_kit_write(struct journal_kit *kit, uint32_t checkpoints)
 struct uuid journal_kit_seal(struct journal_kit *kit);
 
 /* Another node takes over: the journal is sealed, and the reader, on which all accounts were
- * restored, writes from now on. The old node is closed. */
+ * restored, is restarted and writes from now on. The old node is gone. */
 void journal_kit_take_over(struct journal_kit *kit, struct node_fixture *reader);
 
 /* An empty node over the same store, on which nothing was made yet: no fs. */
