@@ -167,3 +167,16 @@ int account_table_create(struct account_table *table, uint32_t *ret)
 	lock_release(&table->lock);
 	return r;
 }
+
+void account_table_forget(struct account_table *table, uint32_t account)
+{
+	uint64_t *place;
+
+	lock_acquire(&table->lock);
+	place = map64_find(&table->accounts, (uint64_t)account + 1);
+	if (place != NULL) {
+		free((void *)(uintptr_t)*place);
+		map64_remove(&table->accounts, (uint64_t)account + 1);
+	}
+	lock_release(&table->lock);
+}

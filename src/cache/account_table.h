@@ -21,4 +21,7 @@ int account_table_allocate_ino(struct account_table *table, uint32_t account, ui
 /* A new account number. Its root directory is KEY_INO_LOCAL_ROOT, which is never allocated. */
 int account_table_create(struct account_table *table, uint32_t *ret);
 
+/* The account's record was written by somebody else: it is read anew when it is needed. */
+void account_table_forget(struct account_table *table, uint32_t account);
+
 #endif

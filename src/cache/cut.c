@@ -302,3 +302,12 @@ int cut_each(const struct cut *cut, size_t i, cut_take_fn *take, void *arg)
 	extent_list_done(&w.body.extents);
 	return r;
 }
+
+int cut_each_of_account(const struct cut *cut, uint32_t account, cut_take_fn *take, void *arg)
+{
+	struct walk w = {.cut = cut, .take = take, .arg = arg};
+	int r = give_whole(&w, account);
+
+	extent_list_done(&w.body.extents);
+	return r;
+}

@@ -59,6 +59,9 @@ typedef int cut_take_fn(void *arg, const struct cut_record *record);
 /* Ranges first, then records by table and key. Errors of the store, and what `take` gives. */
 int cut_each(const struct cut *cut, size_t i, cut_take_fn *take, void *arg);
 
+/* All records of any account, changed or not, by table and key: for a checkpoint. */
+int cut_each_of_account(const struct cut *cut, uint32_t account, cut_take_fn *take, void *arg);
+
 /* It is in the journal. */
 void cut_done(struct cut *cut);
 

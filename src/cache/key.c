@@ -143,6 +143,14 @@ uint64_t key_tail_number(const uint8_t *key, size_t size_bytes)
 	return decode_u64(&d);
 }
 
+struct key key_type(uint32_t account, enum key_type type)
+{
+	struct key key;
+	struct encoder e = begin(&key, account, type);
+
+	return finish(&key, &e);
+}
+
 struct key key_node(enum key_type type)
 {
 	struct key key;
@@ -182,6 +190,22 @@ struct key key_node_journal(uint64_t incarnation, uint64_t sequence)
 	encode_u64(&e, incarnation);
 	encode_u64(&e, sequence);
 	return finish(&key, &e);
+}
+
+struct key key_node_account(enum key_type type, uint32_t account)
+{
+	struct key key;
+	struct encoder e = begin(&key, KEY_NODE_SECTION, type);
+
+	encode_u32(&e, account);
+	return finish(&key, &e);
+}
+
+struct key key_node_end_of_account(enum key_type type, uint32_t account)
+{
+	if (account == KEY_ACCOUNT_MAX)
+		return key_node_end(type);
+	return key_node_ino(type, key_ino_compose(account + 1, 0));
 }
 
 struct key key_node_lru(uint64_t time_ms, uint64_t ino)

@@ -41,6 +41,7 @@ enum key_type {
 	KEY_NODE_LOCAL = 'M',   /* node section: ino -> place in the LRU, local bytes */
 	KEY_NODE_ORPHAN = 'O',  /* node section: ino without a name */
 	KEY_NODE_PENDING = 'P', /* node section: object uuid -> account; being put */
+	KEY_NODE_REPLAY = 'R',  /* node section: account that is being loaded (replay.h) */
 	KEY_NODE_TORN = 'T',    /* node section: ino -> size before an append that may be half */
 	KEY_NODE_UPLOAD = 'U',  /* node section: ino -> dirty ranges */
 };
@@ -86,13 +87,20 @@ uint64_t key_tail_number(const uint8_t *key, size_t size_bytes);
 struct key key_account_begin(uint32_t account);
 struct key key_account_end(uint32_t account);
 
+/* What all keys of the type begin with in the account. */
+struct key key_type(uint32_t account, enum key_type type);
+
 /* Node section. */
 struct key key_node(enum key_type type);
 struct key key_node_end(enum key_type type);
 struct key key_node_ino(enum key_type type, uint64_t ino);
 struct key key_node_uuid(enum key_type type, const struct uuid *uuid);
 struct key key_node_journal(uint64_t incarnation, uint64_t sequence);
+struct key key_node_account(enum key_type type, uint32_t account);
 struct key key_node_lru(uint64_t time_ms, uint64_t ino);
+
+/* The first key behind all of key_node_ino() for inodes of the account. */
+struct key key_node_end_of_account(enum key_type type, uint32_t account);
 
 /* What follows the type in a key of the node section. */
 const uint8_t *key_node_tail(const uint8_t *key, size_t size_bytes, size_t *ret_tail_bytes);

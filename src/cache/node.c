@@ -12,6 +12,7 @@
 #include "cache/inode_remove.h"
 #include "cache/node_private.h"
 #include "cache/object_reaper.h"
+#include "cache/replay.h"
 #include "cache/torn_write.h"
 #include "util/clock.h"
 
@@ -71,7 +72,10 @@ static int make_parts(struct node *node, const struct node_options *o, uint64_t 
 /* In this order: what a crash left is cleared before anything new can refer to it. */
 static int recover_and_start(struct node *node)
 {
-	int r = body_evictor_recover(node->evictor);
+	int r = replay_recover(node);
+
+	if (r == 0)
+		r = body_evictor_recover(node->evictor);
 
 	if (r == 0)
 		r = object_reaper_start(node->reaper);

@@ -1,0 +1,180 @@
+/*
+ * replay_clean.c: an account leaves this node, before it is loaded or when that did not end.
+ */
+#include <config.h>
+#include "cache/replay_private.h"
+
+#include <errno.h>
+#include <string.h>
+#include "cache/body_evictor.h"
+#include "cache/node_private.h"
+#include "cache/record.h"
+#include "cache/replay.h"
+#include "cache/transaction.h"
+#include "util/codec.h"
+
+typedef int visit_fn(struct node *node, uint32_t account, const struct store_iterator *it);
+
+/* All records of the range, as they were when it began. */
+static int for_each(struct node *node, uint32_t account, const struct key *from,
+	const struct key *to, visit_fn *visit)
+{
+	struct store_iterator *it = store_iterator_new(node->store, STORE_META, from, to);
+	int r = it == NULL ? -ENOMEM : 0;
+
+	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it))
+		r = visit(node, account, it);
+	if (r == 0)
+		r = store_iterator_error(it);
+	store_iterator_free(it);
+	return r;
+}
+
+static struct key key_of(const struct store_iterator *it)
+{
+	struct key key;
+	const uint8_t *bytes = store_iterator_key(it, &key.size_bytes);
+
+	memcpy(key.bytes, bytes, key.size_bytes);
+	return key;
+}
+
+static uint64_t number_behind_type(const struct store_iterator *it)
+{
+	size_t key_bytes, tail_bytes = 0;
+	const uint8_t *key = store_iterator_key(it, &key_bytes);
+	const uint8_t *tail = key_node_tail(key, key_bytes, &tail_bytes);
+	struct decoder d = decoder_over(tail, tail == NULL ? 0 : tail_bytes);
+
+	return decode_u64(&d);
+}
+
+/* ---- on a node that runs */
+
+static int forget_place(struct node *node, uint32_t account, const struct store_iterator *it)
+{
+	uint64_t ino = number_behind_type(it);
+	struct inode_lock_set locks;
+	struct transaction t;
+	int r;
+
+	(void)account;
+	inode_locks_write(node->locks, &ino, 1, &locks);
+	r = transaction_begin(node, &t);
+	if (r == 0) {
+		r = body_evictor_forget(&t, ino);
+		if (r == 0)
+			r = transaction_commit(&t);
+		else
+			transaction_abort(&t);
+	}
+	inode_locks_release(&locks);
+	return r;
+}
+
+static int forget_inode(struct node *node, uint32_t account, const struct store_iterator *it)
+{
+	uint64_t ino = key_ino_compose(account, number_behind_type(it));
+	struct inode_lock_set locks;
+
+	inode_locks_write(node->locks, &ino, 1, &locks);
+	inode_cache_remove(node->inodes, ino);
+	inode_locks_release(&locks);
+	return 0;
+}
+
+int replay_clean_local(struct node *node, uint32_t account)
+{
+	struct key from = key_node_ino(KEY_NODE_LOCAL, key_ino_compose(account, 0));
+	struct key to = key_node_end_of_account(KEY_NODE_LOCAL, account);
+	int r = for_each(node, account, &from, &to, forget_place);
+
+	from = key_type(account, KEY_INODE);
+	to = key_type(account, KEY_INODE + 1);
+	if (r == 0)
+		r = for_each(node, account, &from, &to, forget_inode);
+	account_table_forget(node->accounts, account);
+	return r;
+}
+
+/* ---- records */
+
+static void clean_queue(struct store_batch *batch, enum key_type type, uint32_t account)
+{
+	struct key from = key_node_ino(type, key_ino_compose(account, 0));
+	struct key to = key_node_end_of_account(type, account);
+
+	store_batch_delete_range(batch, STORE_META, &from, &to);
+}
+
+void replay_clean_records(struct store_batch *batch, uint32_t account)
+{
+	struct key from = key_account_begin(account), to = key_account_end(account);
+
+	store_batch_delete_range(batch, STORE_META, &from, &to);
+	store_batch_delete_range(batch, STORE_DATA, &from, &to);
+	clean_queue(batch, KEY_NODE_ORPHAN, account);
+	clean_queue(batch, KEY_NODE_TORN, account);
+	clean_queue(batch, KEY_NODE_UPLOAD, account);
+}
+
+int replay_clean_all(struct node *node, uint32_t account)
+{
+	struct key marker = key_node_account(KEY_NODE_REPLAY, account);
+	struct store_batch *batch = store_batch_new(node->store);
+	int r;
+
+	if (batch == NULL)
+		return -ENOMEM;
+	replay_clean_records(batch, account);
+	store_batch_delete(batch, STORE_META, &marker);
+	r = store_write(node->store, batch);
+	store_batch_free(batch);
+	return r;
+}
+
+/* ---- after a crash; the threads do not run yet, nothing is in memory */
+
+static int remove_place(struct node *node, uint32_t account, const struct store_iterator *it)
+{
+	struct store_batch *batch = store_batch_new(node->store);
+	size_t value_bytes;
+	const uint8_t *value = store_iterator_value(it, &value_bytes);
+	struct key place = key_of(it), used;
+	struct local_body local;
+	int r = batch == NULL ? -ENOMEM : record_decode_local(value, value_bytes, &local);
+
+	(void)account;
+	if (r == 0) {
+		used = key_node_lru(local.used_ms, number_behind_type(it));
+		store_batch_delete(batch, STORE_META, &place);
+		store_batch_delete(batch, STORE_META, &used);
+		r = store_write(node->store, batch);
+	}
+	store_batch_free(batch);
+	return r;
+}
+
+static int recover_account(struct node *node, uint32_t unused, const struct store_iterator *it)
+{
+	size_t key_bytes, tail_bytes = 0;
+	const uint8_t *bytes = store_iterator_key(it, &key_bytes);
+	const uint8_t *tail = key_node_tail(bytes, key_bytes, &tail_bytes);
+	struct decoder d = decoder_over(tail, tail == NULL ? 0 : tail_bytes);
+	uint32_t account = decode_u32(&d);
+	struct key from = key_node_ino(KEY_NODE_LOCAL, key_ino_compose(account, 0));
+	struct key to = key_node_end_of_account(KEY_NODE_LOCAL, account);
+	int r = decoder_ok(&d) && account <= KEY_ACCOUNT_MAX ? 0 : -EBADMSG;
+
+	(void)unused;
+	if (r == 0)
+		r = for_each(node, account, &from, &to, remove_place);
+	return r == 0 ? replay_clean_all(node, account) : r;
+}
+
+int replay_recover(struct node *node)
+{
+	struct key from = key_node(KEY_NODE_REPLAY), to = key_node_end(KEY_NODE_REPLAY);
+
+	return for_each(node, 0, &from, &to, recover_account);
+}

@@ -1,0 +1,112 @@
+/*
+ * catalogue.h: what the backend has of journals, and what of it makes an account.
+ *
+ * catalogue_load() lists `journal/` and reads the head of every segment, many at a time. The chain
+ * of each journal is verified: numbers without gaps, each segment naming the one before. What is
+ * missing or damaged is a hole; a prefix that is missing was removed when nobody needed it.
+ *
+ * catalogue_plan() then says for one account which checkpoint and which sections it is made of. The
+ * segments of an account name each other (previous positions), also from one journal to another:
+ * whoever is reached from its last segment is whole, whatever holes there are elsewhere.
+ *
+ * Checkpoints are looked for account by account, since a listing of all accounts would have all
+ * their objects in it. A checkpoint's position is that of the account's latest segment by then, so
+ * the chain meets it. What does not lead to it is older, if it leads to the account's beginning or
+ * to what was removed; anything else is damage, and so is what claims to be newer.
+ *
+ * Immutable once loaded, so for many threads. Memory: about 200 bytes for each segment and 120 for
+ * each section.
+ */
+#ifndef MAILFS_REPLICATION_CATALOGUE_H
+#define MAILFS_REPLICATION_CATALOGUE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "backends/backend.h"
+#include "replication/position.h"
+#include "replication/section.h"
+
+#define CATALOGUE_MAX_SEGMENTS (1U << 20)
+#define CATALOGUE_MAX_SECTIONS (1U << 21) /* of all segments together */
+#define CATALOGUE_HEADS_IN_FLIGHT 32      /* of FRAME_FIRST_READ_BYTES, few of them larger */
+#define CATALOGUE_CHECKPOINTS_TRIED 4     /* newest first, when they are damaged */
+
+struct catalogue_options {
+	struct backend *backend;
+	enum backend_priority priority;
+	struct uuid volume;           /* that checkpoints must be of */
+	const atomic_bool *cancelled; /* NULL: never; set: -ECANCELED soon */
+};
+
+struct catalogue;
+
+/* Blocks. Errors of the backend, -EFBIG above a ceiling, -ENOMEM; *ret_message is a malloc()ed
+ * sentence. Holes are no error here. The backend outlives the catalogue. */
+int catalogue_load(
+	const struct catalogue_options *options, struct catalogue **ret, char **ret_message);
+void catalogue_free(struct catalogue *catalogue); /* NULL is allowed */
+
+/* ---- journals */
+
+struct catalogue_journal {
+	struct uuid node;
+	uint64_t incarnation;
+	uint64_t first;      /* sequence of the first segment that there is */
+	uint64_t n_segments; /* up to a seal */
+
+	/* Where the next segment or a seal belongs: before the first one that is missing. Segments
+	 * in flight may have come behind it; a seal ends them. */
+	uint64_t end;
+	uint64_t end_checksum; /* of the head before it; 0: that is damaged */
+	bool is_sealed;
+	struct uuid taker;
+	bool has_holes;
+};
+
+size_t catalogue_n_journals(const struct catalogue *catalogue);
+const struct catalogue_journal *catalogue_journal(const struct catalogue *catalogue, size_t i);
+
+/* One line for each hole: what is missing or damaged, and why. */
+struct catalogue_hole {
+	struct position position; /* the first one */
+	uint64_t last_sequence;
+	const char *problem; /* never freed */
+};
+size_t catalogue_n_holes(const struct catalogue *catalogue);
+const struct catalogue_hole *catalogue_hole(const struct catalogue *catalogue, size_t i);
+
+/* Above all accounts that any segment names. */
+uint32_t catalogue_next_account(const struct catalogue *catalogue);
+
+/* ---- accounts */
+
+struct catalogue_section {
+	char key[POSITION_SEGMENT_KEY_BYTES]; /* of the object */
+	uint64_t offset_bytes;
+	struct section_info info;
+	bool begins_step; /* the first of a checkpoint or of a segment */
+};
+
+struct catalogue_plan {
+	bool has_checkpoint;
+	uint64_t checkpoint_number;
+	struct position last; /* of the account's last change: what its next segment names */
+	size_t n_sections;
+	struct catalogue_section *sections; /* in order; owned: catalogue_plan_done() */
+	uint64_t stored_bytes;
+
+	/* Behind `last` its journal has a hole, where changes of this account may have been. */
+	bool is_uncertain;
+	struct position uncertain_from;
+};
+
+/* Blocks for a listing and a read. -ENOENT: nothing is known of the account. -EBADMSG: segments
+ * that it needs are missing or damaged, and *ret_message (malloc()ed) says from which position on.
+ * Errors of the backend; -ENOMEM. */
+int catalogue_plan(const struct catalogue *catalogue, uint32_t account,
+	enum backend_priority priority, struct catalogue_plan *ret, char **ret_message);
+void catalogue_plan_done(struct catalogue_plan *plan);
+
+#endif

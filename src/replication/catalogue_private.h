@@ -1,0 +1,42 @@
+/*
+ * catalogue_private.h: what catalogue.c and catalogue_plan.c share.
+ */
+#ifndef MAILFS_REPLICATION_CATALOGUE_PRIVATE_H
+#define MAILFS_REPLICATION_CATALOGUE_PRIVATE_H
+
+#include "replication/catalogue.h"
+#include "replication/segment.h"
+
+/* A segment that was listed. */
+struct catalogue_segment {
+	struct position position;
+	const char *problem; /* NULL: `segment` is good and counts */
+	struct segment segment;
+};
+
+/* The account's sections in one segment. */
+struct catalogue_item {
+	uint32_t account;
+	uint32_t segment; /* index */
+	uint32_t entry;   /* first in its directory */
+	uint32_t n_entries;
+};
+
+struct catalogue {
+	struct catalogue_options options;
+	struct catalogue_segment *segments; /* sorted by position */
+	size_t n_segments, capacity;
+	uint64_t n_sections;
+	struct catalogue_item *items; /* sorted by account, then segment */
+	size_t n_items;
+	struct catalogue_journal *journals;
+	size_t n_journals;
+	struct catalogue_hole *holes; /* sorted by position */
+	size_t n_holes, holes_capacity;
+	uint32_t next_account;
+};
+
+/* "node/incarnation/sequence" as in the key, for messages. */
+#define CATALOGUE_TEXT_BYTES POSITION_SEGMENT_KEY_BYTES
+
+#endif
