@@ -186,6 +186,11 @@ int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_byt
 	return r;
 }
 
+void node_set_replication(struct node *node, const struct node_replication *replication)
+{
+	node->replication = replication != NULL ? *replication : (struct node_replication){0};
+}
+
 void node_close(struct node *node)
 {
 	if (node == NULL)

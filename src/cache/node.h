@@ -62,6 +62,20 @@ int node_flush(struct node *node, uint32_t timeout_ms);
 /* Drops local copies of clean bodies until at most `keep_bytes` are left. */
 int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_bytes);
 
+/* What replication does for the node; functions may be called from many threads. */
+struct node_replication {
+	/* As journal_wait(): calls `done` when all changes up to `lsn` (commit.h) are on the
+	 * backend, or with why not. */
+	void (*wait)(void *arg, uint64_t lsn, void (*done)(void *arg, int error), void *done_arg);
+
+	/* Begins to load an account; adoption_finish() follows exactly once, from any thread. */
+	void (*load)(void *arg, uint32_t account);
+	void *arg;
+};
+
+/* Before anything is served; NULL when all is over. */
+void node_set_replication(struct node *node, const struct node_replication *replication);
+
 /* Stops the threads, syncs and closes. Dirty bodies stay queued for the next start. */
 void node_close(struct node *node);
 

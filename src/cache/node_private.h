@@ -38,6 +38,7 @@ struct node {
 	struct body_evictor *evictor;
 	struct object_reaper *reaper;
 	struct torn_writes *torn_writes;
+	struct node_replication replication; /* no functions: there is none */
 	uint32_t account_depth;
 	bool strict_sync;
 	bool plain_puts;

@@ -34,6 +34,7 @@ static const char help_text[] =
 	"  threads=N                  threads that serve requests\n"
 	"  log_level=LEVEL            error, warning, info or debug (default info)\n"
 	"  faults=RULES               make calls of the backend fail or wait, to debug\n"
+	"  failpoint=NAME[:N]         die at a named step, to test what that leaves\n"
 	"  allow_other, allow_root    let other users, or root, in\n"
 	"  ro, noatime, nodev, nosuid, noexec and others of mount(8)\n"
 	"  and those of the URL's backend: mailfs-backends(7)\n"
@@ -170,6 +171,7 @@ void mount_options_done(struct mount_options *options)
 	free(options->user_options);
 	text_list_free(options->backend_options);
 	free(options->faults);
+	free(options->failpoint);
 	*options = (struct mount_options){0};
 }
 

@@ -38,6 +38,7 @@ struct mount_options {
 	char *user_options;     /* comma list for libmount's table (_netdev), or NULL */
 	char **backend_options; /* text_list.h: unknown here; the backend's, or nobody's */
 	char *faults;           /* rules for the backend's calls to fail by, or NULL */
+	char *failpoint;        /* util/failpoint.h, or NULL */
 	enum mount_ack ack;
 	uint64_t cache_size_bytes; /* 0: the default */
 	uint64_t memory_bytes;     /* 0: the default */

@@ -164,6 +164,11 @@ static int set_faults(struct mount_options *o, const char *value)
 	return *value == '\0' ? -EINVAL : replace_string(&o->faults, strdup(value));
 }
 
+static int set_failpoint(struct mount_options *o, const char *value)
+{
+	return *value == '\0' ? -EINVAL : replace_string(&o->failpoint, strdup(value));
+}
+
 static const struct {
 	const char *name;
 	const char *values; /* for messages */
@@ -177,6 +182,7 @@ static const struct {
 	{"umount_timeout", "DURATION up to 1d, e.g. 30s", set_umount_timeout},
 	{"sync", "mail|strict", set_sync},
 	{"threads", "1 to 256", set_threads},
+	{"failpoint", "NAME or NAME:N", set_failpoint},
 	{"faults", "RULES, see mailfs(8)", set_faults},
 	{"log_level", "error|warning|info|debug", set_log_level},
 };

@@ -14,6 +14,7 @@
 #include "daemon/signals.h"
 #include "daemon/stack.h"
 #include "util/cleanup.h"
+#include "util/failpoint.h"
 #include "util/log.h"
 #include "util/message.h"
 
@@ -113,6 +114,17 @@ static int finish(struct startup *startup, int error, const char *message)
 	return error < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int choose_failpoint(const struct mount_options *options, char **ret_message)
+{
+	if (options->failpoint == NULL)
+		return 0;
+	log_warning("failpoint=%s: mailfs will kill itself there", options->failpoint);
+	if (failpoint_set(options->failpoint) < 0)
+		return message_set(ret_message, -EINVAL, "failpoint='%s' is not NAME or NAME:N",
+			options->failpoint);
+	return 0;
+}
+
 int startup_run(const struct mount_options *options, struct background *background)
 {
 	struct stack_listener listener = {.on_serving = announce};
@@ -126,7 +138,9 @@ int startup_run(const struct mount_options *options, struct background *backgrou
 	signals_block();
 	if (!options->foreground)
 		log_use_syslog("mailfs", false);
-	r = stack_open(options, &listener, &startup.stack, &message);
+	r = choose_failpoint(options, &message);
+	if (r == 0)
+		r = stack_open(options, &listener, &startup.stack, &message);
 	if (r == 0 && !options->foreground && chdir("/") < 0)
 		r = -errno;
 	if (r == 0)

@@ -24,7 +24,7 @@ int failpoint_set(const char *rule)
 
 	if (n == 0 || n >= sizeof(chosen))
 		return -EINVAL;
-	if (colon != NULL && (parse_number(colon + 1, 1, UINT32_MAX, &count) < 0))
+	if (colon != NULL && (parse_number_u64(colon + 1, UINT32_MAX, &count) < 0 || count == 0))
 		return -EINVAL;
 	memcpy(chosen, rule, n);
 	chosen[n] = '\0';
