@@ -6,7 +6,7 @@ has: deliveries, flag changes and moves over several sessions, and clients that 
     loss_load.py load    --instance DIR --record FILE --series S [--seconds N]
     loss_load.py verify  --instance DIR --record FILE [--slack SECONDS] [--mdbox]
 
-The record is load.py's: "send" and "mail" of deliveries, and "killed" and "verified" by who kills and
+The record is load.py's: "send" and "mail" (or "refused") of deliveries, and "killed" and "verified" by who kills and
 verifies. Besides:
 
     seen USER UIDVALIDITY UID MAIL          a client saw it
@@ -98,9 +98,15 @@ class Load:
                 series = "%s-%s-%d" % (user, self.arguments.series, number)
                 mail = mails.name(series, count, size)
                 self.record.add("send", user, mail)
-                lmtp.must_deliver([user], mails.make(mail))
-                self.record.add("mail", user, mail)
+                reply = lmtp.deliver([user], mails.make(mail))[user]
                 count += 1
+                if reply.startswith(b"250"):
+                    self.record.add("mail", user, mail)
+                elif reply.startswith(b"4"):
+                    self.record.add("refused", user, mail)
+                    time.sleep(0.2)
+                else:
+                    raise ProtocolError("delivery to %s: %r" % (user, reply))
 
     def flags(self, number):
         sessions = {user: self.imap(user) for user in users_of("f")[number::2]}
