@@ -6,8 +6,7 @@
  * waited for. Where the first one lives, it gets -ESTALE from then on; where it had been flushed,
  * both also have the same attributes and times.
  *
- * The operations come from the seed and the model alone, so that the model of any moment can be
- * made again. MAILFS_TEST_SEEDS: how many seeds (default: as many as fit into half a minute).
+ * MAILFS_TEST_SEEDS: how many seeds (default: as many as fit into half a minute).
  */
 #include <config.h>
 #include "check_main.h"
@@ -24,217 +23,19 @@
 #include "cache/cut.h"
 #include "cache/node_private.h"
 #include "journal_kit.h"
+#include "operation_model.h"
 #include "replication/replicator.h"
 #include "util/clock.h"
 
-#define ACCOUNTS 6
-#define DIRECTORIES 2
-#define NAMES 7
-#define MAX_BYTES 60000
+#define ACCOUNTS OPERATION_MODEL_ACCOUNTS
+#define DIRECTORIES OPERATION_MODEL_DIRECTORIES
+#define NAMES OPERATION_MODEL_NAMES
+#define MAX_BYTES OPERATION_MODEL_MAX_BYTES
 #define OPERATIONS 120
 #define MOST_SECONDS 30
 #define PATIENCE_MS 30000
+#define HIGHEST_ACCOUNT 4096      /* numbers are skipped at each start */
 #define COUNTER "dovecot-uidlist" /* of its own account: how many operations were done */
-
-/* ---- the model */
-
-struct model_file {
-	unsigned int n_names;
-	size_t size_bytes;
-	uint8_t data[MAX_BYTES];
-	uint32_t xattr; /* 0: none */
-};
-
-struct model {
-	bool has_account[ACCOUNTS];
-	bool has_directory[ACCOUNTS][DIRECTORIES];
-	struct model_file *names[ACCOUNTS][DIRECTORIES][NAMES];
-	unsigned int seed;
-};
-
-struct operation {
-	enum {
-		MAKE_ACCOUNT,
-		MAKE_DIRECTORY,
-		REMOVE_DIRECTORY,
-		REMOVE_ACCOUNT,
-		CREATE,
-		WRITE,
-		TRUNCATE,
-		SET_XATTR,
-		RENAME,
-		LINK,
-		UNLINK,
-	} what;
-	size_t account, directory, name, to_directory, to_name;
-	size_t at, n;
-	unsigned int noise;
-};
-
-static const char *const names[NAMES] = {"u.1", "u.2", "dovecot.index.log", "dovecot.index.cache",
-	"plain", "1766.M1P2.host", "subscriptions"};
-
-static size_t random_below(unsigned int *seed, size_t n)
-{
-	return (size_t)rand_r(seed) % n;
-}
-
-static void drop(struct model_file **name)
-{
-	if (*name != NULL && --(*name)->n_names == 0)
-		free(*name);
-	*name = NULL;
-}
-
-static void model_done(struct model *m)
-{
-	for (size_t a = 0; a < ACCOUNTS; a++)
-		for (size_t d = 0; d < DIRECTORIES; d++)
-			for (size_t n = 0; n < NAMES; n++)
-				drop(&m->names[a][d][n]);
-}
-
-static bool directory_is_empty(const struct model *m, size_t account, size_t directory)
-{
-	for (size_t n = 0; n < NAMES; n++) {
-		if (m->names[account][directory][n] != NULL)
-			return false;
-	}
-	return true;
-}
-
-static bool account_is_empty(const struct model *m, size_t account)
-{
-	for (size_t d = 0; d < DIRECTORIES; d++) {
-		if (m->has_directory[account][d])
-			return false;
-	}
-	return true;
-}
-
-static int choose_content(unsigned int *seed)
-{
-	size_t what = random_below(seed, 10);
-
-	return what < 6 ? WRITE : what < 8 ? TRUNCATE : SET_XATTR;
-}
-
-/* A valid one, whatever the model is. */
-static struct operation next_operation(struct model *m)
-{
-	unsigned int *seed = &m->seed;
-	struct operation o = {.account = random_below(seed, ACCOUNTS),
-		.directory = random_below(seed, DIRECTORIES),
-		.name = random_below(seed, NAMES),
-		.to_directory = random_below(seed, DIRECTORIES),
-		.to_name = random_below(seed, NAMES)};
-	static const size_t most[] = {100, 3000, 9000, 40000};
-	size_t dice = random_below(seed, 100);
-	bool target_is_other, exists;
-
-	o.n = 1 + random_below(seed, most[random_below(seed, 4)]);
-	o.at = random_below(seed, MAX_BYTES - o.n);
-	o.noise = (unsigned int)rand_r(seed);
-	exists = m->names[o.account][o.directory][o.name] != NULL;
-	target_is_other = m->names[o.account][o.to_directory][o.to_name] !=
-			  m->names[o.account][o.directory][o.name];
-	if (!m->has_account[o.account])
-		o.what = MAKE_ACCOUNT;
-	else if (!m->has_directory[o.account][o.directory])
-		o.what = dice < 10 && account_is_empty(m, o.account) ? REMOVE_ACCOUNT
-								     : MAKE_DIRECTORY;
-	else if (dice < 30 && directory_is_empty(m, o.account, o.directory))
-		o.what = REMOVE_DIRECTORY;
-	else if (!exists)
-		o.what = CREATE;
-	else if (dice < 60 || !m->has_directory[o.account][o.to_directory] || !target_is_other)
-		o.what = dice < 80 ? choose_content(seed) : UNLINK;
-	else if (dice < 80)
-		o.what = RENAME;
-	else if (dice < 88 && m->names[o.account][o.to_directory][o.to_name] == NULL)
-		o.what = LINK;
-	else
-		o.what = UNLINK;
-	return o;
-}
-
-static void fill(const struct operation *o, uint8_t *data)
-{
-	unsigned int noise = o->noise;
-
-	for (size_t i = 0; i < o->n; i++)
-		data[i] = (uint8_t)rand_r(&noise);
-}
-
-static void model_write(struct model_file *file, const struct operation *o)
-{
-	if (o->at > file->size_bytes)
-		memset(file->data + file->size_bytes, 0, o->at - file->size_bytes);
-	fill(o, file->data + o->at);
-	if (o->at + o->n > file->size_bytes)
-		file->size_bytes = o->at + o->n;
-}
-
-static void model_truncate(struct model_file *file, size_t size_bytes)
-{
-	if (size_bytes > file->size_bytes)
-		memset(file->data + file->size_bytes, 0, size_bytes - file->size_bytes);
-	file->size_bytes = size_bytes;
-}
-
-static void model_apply(struct model *m, const struct operation *o)
-{
-	struct model_file **name = &m->names[o->account][o->directory][o->name];
-	struct model_file **to = &m->names[o->account][o->to_directory][o->to_name];
-
-	switch (o->what) {
-	case MAKE_ACCOUNT:
-	case REMOVE_ACCOUNT:
-		m->has_account[o->account] = o->what == MAKE_ACCOUNT;
-		break;
-	case MAKE_DIRECTORY:
-	case REMOVE_DIRECTORY:
-		m->has_directory[o->account][o->directory] = o->what == MAKE_DIRECTORY;
-		break;
-	case CREATE:
-		*name = calloc(1, sizeof(**name));
-		(*name)->n_names = 1;
-		break;
-	case WRITE:
-		model_write(*name, o);
-		break;
-	case TRUNCATE:
-		model_truncate(*name, o->at);
-		break;
-	case SET_XATTR:
-		(*name)->xattr = o->noise | 1;
-		break;
-	case RENAME:
-		drop(to);
-		*to = *name;
-		*name = NULL;
-		break;
-	case LINK:
-		*to = *name;
-		(*name)->n_names++;
-		break;
-	case UNLINK:
-		drop(name);
-		break;
-	}
-}
-
-/* As after so many operations. */
-static void model_make(struct model *m, unsigned int seed, uint64_t n_operations)
-{
-	model_done(m);
-	*m = (struct model){.seed = seed};
-	for (uint64_t i = 0; i < n_operations; i++) {
-		struct operation o = next_operation(m);
-
-		model_apply(m, &o);
-	}
-}
 
 /* ---- a node with a replicator */
 
@@ -258,8 +59,14 @@ static int note(void *arg, uint64_t incarnation, uint64_t epoch)
 	return 0;
 }
 
+static size_t random_below(unsigned int *seed, size_t n)
+{
+	return (size_t)rand_r(seed) % n;
+}
+
 static void open_machine(struct machine *m)
 {
+	static const uint32_t intervals_ms[] = {1, 5, 50, 1000};
 	struct replicator_options options = {
 		.backend = m->fixture.backend,
 		.volume = volume,
@@ -268,7 +75,7 @@ static void open_machine(struct machine *m)
 		.epoch = m->epoch,
 		.note = note,
 		.note_arg = m,
-		.commit_interval_ms = 1 + (uint32_t)random_below(&events, 6),
+		.commit_interval_ms = intervals_ms[random_below(&events, 4)],
 		.commit_timeout_ms = PATIENCE_MS,
 	};
 	char *message = NULL;
@@ -281,9 +88,10 @@ static void open_machine(struct machine *m)
 	ck_assert_int_eq(fs_open(m->fixture.node, &m->fixture.fs), 0);
 }
 
-static void new_machine(struct machine *m)
+static struct machine *new_machine(void)
 {
-	*m = (struct machine){.replicator = NULL};
+	struct machine *m = calloc(1, sizeof(*m));
+
 	ck_assert_int_eq(uuid_generate(&m->uuid), 0);
 	node_fixture_init(&m->fixture);
 	backend_free(m->fixture.backend);
@@ -292,6 +100,7 @@ static void new_machine(struct machine *m)
 	m->fixture.options.journal = true;
 	m->fixture.options.commit_interval_ms = 20;
 	open_machine(m);
+	return m;
 }
 
 /* As an unmount does it; with a timeout of 0 what is not on the backend stays here. */
@@ -312,6 +121,7 @@ static void remove_machine(struct machine *m)
 {
 	(void)close_machine(m, 0);
 	node_fixture_done(&m->fixture);
+	free(m);
 }
 
 struct wait {
@@ -358,10 +168,12 @@ static int wait_for_backend(struct machine *m)
 
 static void load_all(struct machine *m)
 {
-	for (uint32_t account = 0; account < JOURNAL_KIT_ACCOUNTS; account++) {
+	for (uint32_t account = 0; account < HIGHEST_ACCOUNT; account++) {
 		struct wait w = WAIT_INIT;
 		int r;
 
+		if (adoption_check(m->fixture.node, account) == 0)
+			continue;
 		adoption_wait(m->fixture.node, account, done, &w);
 		r = end_wait(&w);
 		ck_assert_msg(r == 0, "account %u cannot be loaded: %d", account, r);
@@ -422,27 +234,28 @@ static void change_directories(struct machine *m, const struct operation *o)
 static int change_file(struct machine *m, const struct operation *o, uint64_t parent)
 {
 	struct fs *fs = m->fixture.fs;
-	uint64_t ino = look_up(m, parent, names[o->name]);
+	uint64_t ino = look_up(m, parent, operation_model_names[o->name]);
 	uint8_t data[MAX_BYTES];
 	uint32_t xattr = o->noise | 1;
 
 	ck_assert_uint_ne(ino, 0);
 	switch (o->what) {
 	case WRITE:
-		fill(o, data);
+		operation_model_fill(o, data);
 		return node_fixture_write(fs, ino, o->at, data, o->n);
 	case TRUNCATE:
 		return node_fixture_truncate(fs, ino, o->at);
 	case SET_XATTR:
 		return fs_setxattr(fs, ino, "user.x", &xattr, sizeof(xattr), 0);
 	case RENAME:
-		return node_fixture_rename(fs, parent, names[o->name],
-			directory_of(m, o->account, o->to_directory), names[o->to_name], 0);
+		return node_fixture_rename(fs, parent, operation_model_names[o->name],
+			directory_of(m, o->account, o->to_directory),
+			operation_model_names[o->to_name], 0);
 	case LINK:
-		return node_fixture_link(
-			fs, ino, directory_of(m, o->account, o->to_directory), names[o->to_name]);
+		return node_fixture_link(fs, ino, directory_of(m, o->account, o->to_directory),
+			operation_model_names[o->to_name]);
 	default:
-		return fs_unlink(fs, parent, names[o->name]);
+		return fs_unlink(fs, parent, operation_model_names[o->name]);
 	}
 }
 
@@ -457,7 +270,8 @@ static void perform(struct machine *m, const struct operation *o)
 	}
 	parent = directory_of(m, o->account, o->directory);
 	if (o->what == CREATE) {
-		fs_forget(m->fixture.fs, node_fixture_create(m->fixture.fs, parent, names[o->name]),
+		fs_forget(m->fixture.fs,
+			node_fixture_create(m->fixture.fs, parent, operation_model_names[o->name]),
 			1);
 		return;
 	}
@@ -521,20 +335,21 @@ static bool same_file(struct machine *m, uint64_t ino, const struct model_file *
 	return xattr == file->xattr || differs("attribute %u, not %u", xattr, file->xattr);
 }
 
-static bool same_name(struct machine *m, const struct model *model, size_t a, size_t d, size_t n,
-	uint64_t directory)
+static bool same_name(struct machine *m, const struct operation_model *model, size_t a, size_t d,
+	size_t n, uint64_t directory)
 {
 	const struct model_file *file = model->names[a][d][n];
-	uint64_t ino = look_up(m, directory, names[n]);
+	uint64_t ino = look_up(m, directory, operation_model_names[n]);
 	char why[sizeof(difference)];
 
 	if ((ino != 0) != (file != NULL))
-		return differs("account %zu, directory %zu: '%s' is%s there", a, d, names[n],
-			ino != 0 ? "" : " not");
+		return differs("account %zu, directory %zu: '%s' is%s there", a, d,
+			operation_model_names[n], ino != 0 ? "" : " not");
 	if (file == NULL || same_file(m, ino, file))
 		return true;
 	snprintf(why, sizeof(why), "%s", difference);
-	return differs("account %zu, directory %zu, '%s': %.150s", a, d, names[n], why);
+	return differs(
+		"account %zu, directory %zu, '%s': %.150s", a, d, operation_model_names[n], why);
 }
 
 static bool count_entry(void *arg, const char *name, uint64_t ino, uint32_t mode, uint64_t next,
@@ -549,7 +364,8 @@ static bool count_entry(void *arg, const char *name, uint64_t ino, uint32_t mode
 	return true;
 }
 
-static bool same_directory(struct machine *m, const struct model *model, size_t a, size_t d)
+static bool same_directory(
+	struct machine *m, const struct operation_model *model, size_t a, size_t d)
 {
 	uint64_t ino = directory_of(m, a, d);
 	size_t n_found = 0, n_expected = 2; /* . and .. */
@@ -568,11 +384,12 @@ static bool same_directory(struct machine *m, const struct model *model, size_t 
 						a, d, n_found, n_expected);
 }
 
-static bool is_model(struct machine *m, const struct model *model)
+static bool is_model(struct machine *m, const struct operation_model *model)
 {
 	for (size_t a = 0; a < ACCOUNTS; a++) {
 		if ((account_of(m, a) != 0) != model->has_account[a])
-			return differs("account %zu", a);
+			return differs(
+				"account %zu is%s there", a, model->has_account[a] ? " not" : "");
 		for (size_t d = 0; d < DIRECTORIES && model->has_account[a]; d++) {
 			if (!same_directory(m, model, a, d))
 				return false;
@@ -585,8 +402,8 @@ static bool is_model(struct machine *m, const struct model *model)
 
 struct run {
 	unsigned int seed;
-	struct machine machine;
-	struct model model;
+	struct machine *machine;
+	struct operation_model model;
 	uint64_t n_done;         /* operations */
 	uint64_t n_acknowledged; /* of them: known to be on the backend */
 };
@@ -597,20 +414,25 @@ static uint64_t n_losses, n_behind, n_restarts, n_hand_overs;
  * not get there. The run goes on from that. */
 static void accept(struct run *run)
 {
-	uint64_t n_found = read_counter(&run->machine);
+	uint64_t n_found = read_counter(run->machine);
 
 	ck_assert_msg(n_found >= run->n_acknowledged && n_found <= run->n_done,
 		"seed %u: %llu operations found; %llu done, %llu acknowledged", run->seed,
 		(unsigned long long)n_found, (unsigned long long)run->n_done,
 		(unsigned long long)run->n_acknowledged);
 	n_behind += n_found < run->n_done;
-	model_make(&run->model, run->seed, n_found);
-	if (!is_model(&run->machine, &run->model)) {
-		model_make(&run->model, run->seed, ++n_found);
-		ck_assert_msg(is_model(&run->machine, &run->model),
-			"seed %u: neither after %llu operations nor after one more: %s", run->seed,
-			(unsigned long long)n_found - 1, difference);
-		write_counter(&run->machine, n_found);
+	operation_model_make(&run->model, run->seed, n_found);
+	if (!is_model(run->machine, &run->model)) {
+		char first[sizeof(difference)];
+
+		memcpy(first, difference, sizeof(first));
+		operation_model_make(&run->model, run->seed, ++n_found);
+		ck_assert_msg(is_model(run->machine, &run->model),
+			"seed %u: neither after %llu operations (of %llu; %s) nor after one more "
+			"(%s)",
+			run->seed, (unsigned long long)n_found - 1, (unsigned long long)run->n_done,
+			first, difference);
+		write_counter(run->machine, n_found);
 	}
 	run->n_done = n_found;
 }
@@ -629,41 +451,41 @@ static void expect_stale(struct machine *m)
 /* Another machine takes over in the middle of the work. */
 static void lose(struct run *run)
 {
-	struct machine next;
+	struct machine *next = new_machine();
 
 	n_losses++;
-	new_machine(&next);
-	load_all(&next);
-	expect_stale(&run->machine);
-	remove_machine(&run->machine);
+	load_all(next);
+	expect_stale(run->machine);
+	remove_machine(run->machine);
 	run->machine = next;
 	accept(run);
 }
 
 static void hand_over(struct run *run)
 {
-	struct machine next;
+	struct machine *next;
 
 	n_hand_overs++;
-	ck_assert_int_eq(wait_for_backend(&run->machine), 0);
-	new_machine(&next);
-	load_all(&next);
-	journal_kit_compare(&run->machine.fixture, &next.fixture);
-	remove_machine(&run->machine);
+	ck_assert_int_eq(wait_for_backend(run->machine), 0);
+	next = new_machine();
+	load_all(next);
+	journal_kit_compare(&run->machine->fixture, &next->fixture);
+	remove_machine(run->machine);
 	run->machine = next;
-	ck_assert_msg(is_model(&run->machine, &run->model), "seed %u: %s", run->seed, difference);
+	ck_assert_msg(is_model(run->machine, &run->model), "seed %u: %s", run->seed, difference);
 	run->n_acknowledged = run->n_done;
 }
 
 static void restart(struct run *run)
 {
 	bool flushes = random_below(&events, 2) == 0;
-	int r = close_machine(&run->machine, flushes ? PATIENCE_MS : 0);
+	int r = close_machine(run->machine, flushes ? PATIENCE_MS : 0);
 
 	n_restarts++;
 	ck_assert(r == 0 || !flushes);
-	open_machine(&run->machine);
-	ck_assert_msg(is_model(&run->machine, &run->model), "seed %u: %s", run->seed, difference);
+	open_machine(run->machine);
+	load_all(run->machine);
+	ck_assert_msg(is_model(run->machine, &run->model), "seed %u: %s", run->seed, difference);
 	if (flushes)
 		run->n_acknowledged = run->n_done;
 }
@@ -672,9 +494,9 @@ static void move_bodies(struct run *run)
 {
 	uint64_t evicted;
 
-	ck_assert_int_eq(node_flush(run->machine.fixture.node, PATIENCE_MS), 0);
+	ck_assert_int_eq(node_flush(run->machine->fixture.node, PATIENCE_MS), 0);
 	if (random_below(&events, 2) == 0)
-		ck_assert_int_eq(node_evict(run->machine.fixture.node, 0, &evicted), 0);
+		ck_assert_int_eq(node_evict(run->machine->fixture.node, 0, &evicted), 0);
 }
 
 static void happen(struct run *run)
@@ -690,19 +512,19 @@ static void happen(struct run *run)
 	else if (dice < 50)
 		move_bodies(run);
 	else if (dice < 100) {
-		ck_assert_int_eq(wait_for_backend(&run->machine), 0);
+		ck_assert_int_eq(wait_for_backend(run->machine), 0);
 		run->n_acknowledged = run->n_done;
 	}
 }
 
 static void begin(struct run *run, unsigned int seed)
 {
-	struct machine *m = &run->machine;
+	struct machine *m;
 
 	*run = (struct run){.seed = seed, .model.seed = seed};
 	events = seed * 31 + 7;
 	snprintf(store_name, sizeof(store_name), "replicator-model-%u", seed);
-	new_machine(m);
+	m = run->machine = new_machine();
 	make_directory(m, FS_ROOT_INO, "counter");
 	fs_forget(m->fixture.fs,
 		node_fixture_create(m->fixture.fs, look_up(m, FS_ROOT_INO, "counter"), COUNTER), 1);
@@ -716,17 +538,17 @@ static void run_seed(unsigned int seed)
 
 	begin(&run, seed);
 	while (run.n_done < OPERATIONS) {
-		struct operation o = next_operation(&run.model);
+		struct operation o = operation_model_next(&run.model);
 
-		perform(&run.machine, &o);
-		model_apply(&run.model, &o);
-		write_counter(&run.machine, ++run.n_done);
+		perform(run.machine, &o);
+		operation_model_apply(&run.model, &o);
+		write_counter(run.machine, ++run.n_done);
 		happen(&run);
 	}
 	lose(&run);
 	hand_over(&run);
-	remove_machine(&run.machine);
-	model_done(&run.model);
+	remove_machine(run.machine);
+	operation_model_done(&run.model);
 }
 
 START_TEST(test_random_operations)
