@@ -342,7 +342,7 @@ def verify(arguments):
         wrong += verify_all(arguments)[0]
     if not wrong:
         load.Record(arguments.record).add("verified")
-    for line in wrong:
+    for line in wrong[:30]:
         print(line)
     print("%s, %d complaints" % (said, len(wrong)))
     return 1 if wrong else 0
