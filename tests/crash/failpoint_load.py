@@ -6,7 +6,7 @@
 
 One operation after the other, each synced before the next begins; the record has a line before each
 of them, one when its sync has returned 0, and one for each `mailfs-admin flush` that was successful.
-With --admin that program makes checkpoints, evicts and warms accounts meanwhile. `run` ends with 0
+With --large some writes are larger than one object of the journal may be. With --admin that program makes checkpoints, evicts and warms accounts meanwhile. `run` ends with 0
 when all operations are done, with 3 when the daemon has died.
 
 check: the mount has the model's names, contents, extended attributes and links, after the last
@@ -24,15 +24,25 @@ import random
 import subprocess
 import sys
 import threading
+import time
 
 ACCOUNTS = ["a1", "a2", "a3"]
 BODIES = ["u.%d" % n for n in range(1, 9)]
+LARGE = 36 << 20  # more than one object of the journal takes
 LOG, CACHE, PLAIN = "dovecot.index.log", "dovecot.index.cache", "plain"
 DEAD = {errno.ENOTCONN, errno.ECONNABORTED, errno.EINTR}
 
 
 def noise(seed, size):
     return hashlib.shake_128(str(seed).encode()).digest(size)
+
+
+def digest(file):
+    """Remembered for as long as the content is the same."""
+    if file.get("digest of") is not file["data"]:
+        file["digest"] = hashlib.sha256(file["data"]).hexdigest()
+        file["digest of"] = file["data"]
+    return file["digest"]
 
 
 # -- the model ------------------------------------------------------------------------------
@@ -73,8 +83,7 @@ class Model:
         for path, file in self.files.items():
             names.setdefault(id(file), []).append(path)
         return {
-            path: [len(file["data"]), hashlib.sha256(file["data"]).hexdigest(), file["xattr"],
-                   sorted(names[id(file)])]
+            path: [len(file["data"]), digest(file), file["xattr"], sorted(names[id(file)])]
             for path, file in self.files.items()
         }
 
@@ -176,6 +185,8 @@ class Work:
             if operation["path"] not in self.model.files:
                 operation["kind"] = "put"
             operation["at"] = self.random.randrange(40000)
+            if self.arguments.large and name == CACHE:
+                operation["size"] = LARGE
             return operation
         path = self.random.choice(bodies)
         operation = {"n": n, "kind": kind, "path": path}
@@ -240,7 +251,11 @@ class Work:
             n += 1
 
     def work(self):
+        end = time.monotonic() + self.arguments.seconds
         for _ in range(self.arguments.operations):
+            if time.monotonic() >= end:
+                break
+            time.sleep(self.arguments.pause)
             operation = self.choose()
             self.note(operation)
             self.operations.append(operation)
@@ -321,6 +336,9 @@ def main():
         command.add_argument("--record", required=True)
         if name == "run":
             command.add_argument("--operations", type=int, default=40)
+            command.add_argument("--seconds", type=float, default=60)
+            command.add_argument("--pause", type=float, default=0, help="between operations")
+            command.add_argument("--large", action="store_true")
             command.add_argument("--admin")
         else:
             command.add_argument("--lost", action="store_true")
