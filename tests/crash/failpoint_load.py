@@ -2,6 +2,7 @@
 """Work on a mount that is going to be killed, with a model, and the check of what is there after it.
 
     failpoint_load.py run   --record FILE [--operations N] [--admin PROGRAM] MNT
+    failpoint_load.py flush --record FILE --admin PROGRAM MNT
     failpoint_load.py check --record FILE [--lost] [--complete] MNT
 
 One operation after the other, each synced before the next begins; the record has a line before each
@@ -284,6 +285,16 @@ class Work:
         return 0
 
 
+def flush(arguments):
+    """All that is acknowledged is on the backend now, and that is noted."""
+    at = read_record(arguments.record)[1]
+    run = subprocess.run([arguments.admin, "flush", arguments.mnt], timeout=120, check=False)
+    if run.returncode == 0:
+        with open(arguments.record, "a", encoding="ascii") as record:
+            record.write(json.dumps({"flushed": at}) + "\n")
+    return run.returncode
+
+
 # -- check ----------------------------------------------------------------------------------
 
 
@@ -314,8 +325,10 @@ def check(arguments):
     if not matching:
         print("of %d operations %d are acknowledged, %d flushed; it is as after none of %d to %d" % (
             len(operations), acknowledged, floor, lowest, highest))
-        for line in difference(states[acknowledged if acknowledged in states else lowest], found):
+        lines = list(difference(states.get(acknowledged, states[lowest]), found))
+        for line in lines[:6]:
             print("  " + line)
+        print("  %d differences" % len(lines))
         return 1
     print("as after operation %d; %d are acknowledged, %d flushed" % (
         matching[-1], acknowledged, floor))
@@ -329,18 +342,20 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, function in (("run", lambda a: Work(a).run()), ("check", check)):
+    for name, function in (("run", lambda a: Work(a).run()), ("flush", flush),
+                           ("check", check)):
         command = commands.add_parser(name)
         command.set_defaults(function=function)
         command.add_argument("mnt")
         command.add_argument("--record", required=True)
+        if name in ("run", "flush"):
+            command.add_argument("--admin", required=name == "flush")
         if name == "run":
             command.add_argument("--operations", type=int, default=40)
             command.add_argument("--seconds", type=float, default=60)
             command.add_argument("--pause", type=float, default=0, help="between operations")
             command.add_argument("--large", action="store_true")
-            command.add_argument("--admin")
-        else:
+        if name == "check":
             command.add_argument("--lost", action="store_true")
             command.add_argument("--complete", action="store_true")
             command.add_argument("--copy", action="store_true", help="the finding is not noted")
