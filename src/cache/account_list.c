@@ -7,6 +7,7 @@
 #include "cache/damaged_record.h"
 #include "cache/node_private.h"
 #include "cache/record.h"
+#include "util/codec.h"
 
 struct list {
 	uint32_t *accounts;
@@ -22,6 +23,24 @@ int account_list_has(struct node *node, uint32_t account)
 	if (r == 0)
 		store_value_done(&value);
 	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+}
+
+uint64_t account_list_count(struct node *node)
+{
+	struct key from = key_account_begin(0), to = key_account_begin(KEY_NODE_SECTION);
+	struct store_iterator *it = store_iterator_new(node->store, STORE_META, &from, &to);
+	uint64_t n = 0;
+
+	for (; it != NULL && store_iterator_valid(it); n++) {
+		size_t key_bytes;
+		const uint8_t *key = store_iterator_key(it, &key_bytes);
+		struct decoder d = decoder_over(key, key_bytes);
+		struct key next = key_account_end(decode_u32(&d));
+
+		store_iterator_seek(it, &next);
+	}
+	store_iterator_free(it);
+	return n;
 }
 
 static int add(struct list *list, uint32_t account)
@@ -42,15 +61,14 @@ static int add(struct list *list, uint32_t account)
 
 static int take_name(struct node *node, struct list *list, const struct store_iterator *it)
 {
-	size_t key_bytes, value_bytes;
-	const uint8_t *key = store_iterator_key(it, &key_bytes);
+	size_t value_bytes;
 	const uint8_t *value = store_iterator_value(it, &value_bytes);
 	struct entry entry;
 	uint32_t account;
 	int r;
 
 	if (record_decode_entry(value, value_bytes, &entry) < 0) {
-		damaged_record_report(STORE_META, key, key_bytes, value, value_bytes);
+		damaged_record_say(it, "a name in the root account");
 		return 0; /* nobody comes to its account by this name */
 	}
 	account = key_ino_account(entry.ino);

@@ -130,8 +130,7 @@ int shipped_load(struct node *node, struct shipped ret[SHIPPED_MAX_NOTES], size_
 	return r;
 }
 
-int shipped_set_latest(
-	struct node *node, uint32_t account, const struct shipped_position *position)
+int shipped_set_latest(struct node *node, uint32_t account, const struct shipped_position *position)
 {
 	struct store_batch *batch = store_batch_new(node->store);
 
@@ -157,7 +156,8 @@ int shipped_latest(struct node *node, uint32_t account, struct shipped_position 
 	decode_bytes(&d, position.node.bytes, UUID_BYTES);
 	position.incarnation = decode_u64(&d);
 	position.sequence = decode_u64(&d);
-	r = decoder_ok(&d) && version == LATEST_VERSION && decoder_left_bytes(&d) == 0 ? 0 : -EBADMSG;
+	r = decoder_ok(&d) && version == LATEST_VERSION && decoder_left_bytes(&d) == 0 ? 0
+										       : -EBADMSG;
 	store_value_done(&value);
 	if (r == 0)
 		*ret = position;

@@ -35,8 +35,8 @@ struct shipped_position {
 /* With is_synced it is on the local disk on return, and all changes before it. */
 int shipped_note(struct node *node, const struct shipped *segment, bool is_synced);
 
-/* Notes that it is complete, and that it, in the journal of `self`, is the latest of these accounts;
- * forgets the note of the segment before it. */
+/* Notes that it is complete, and that it, in the journal of `self`, is the latest of these
+ * accounts; forgets the note of the segment before it. */
 int shipped_complete(struct node *node, const struct shipped *segment, const struct uuid *self,
 	const uint32_t *accounts, size_t n_accounts);
 

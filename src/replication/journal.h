@@ -39,11 +39,11 @@ struct journal_options {
 	uint32_t commit_timeout_ms; /* after which a waiter is told -ETIMEDOUT */
 	uint32_t max_in_flight;     /* segments; 1 to JOURNAL_MAX_IN_FLIGHT */
 	bool plain_puts;            /* the store does not keep the promise of put-if-absent */
-	bool syncs_notes;  /* what is noted of a segment is on this disk before its put */
-	bool catches_up;   /* -EUCLEAN does not come: see journal_open() */
-	bool never_reuses; /* -EALREADY instead of putting a number again: see journal_open() */
-	uint64_t part_bytes;        /* 0: JOURNAL_PART_BYTES */
-	uint64_t memory_bytes;      /* 0: JOURNAL_MEMORY_BYTES */
+	bool syncs_notes;           /* what is noted of a segment is on this disk before its put */
+	bool catches_up;            /* -EUCLEAN does not come: see journal_open() */
+	bool never_reuses;     /* -EALREADY instead of putting a number again: see journal_open() */
+	uint64_t part_bytes;   /* 0: JOURNAL_PART_BYTES */
+	uint64_t memory_bytes; /* 0: JOURNAL_MEMORY_BYTES */
 };
 
 /* Finds where the journal ends, on the backend, and what the node has changed since; then starts.
@@ -89,5 +89,10 @@ struct journal_figures {
 };
 
 void journal_get_figures(struct journal *journal, struct journal_figures *ret);
+
+/* Changes of one account that are not on the backend: the age of the oldest, and their bytes, both
+ * about. False: there are none. */
+bool journal_get_pending(
+	struct journal *journal, uint32_t account, uint64_t *ret_ms, uint64_t *ret_bytes);
 
 #endif

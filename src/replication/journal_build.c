@@ -49,8 +49,8 @@ void journal_segment_free(struct journal_segment *segment)
 static int find_previous(struct journal *j, uint32_t account, struct position *ret, bool *ret_has)
 {
 	uint64_t *sequence = map64_find(&j->latest, (uint64_t)account + 1);
-	struct shipped_position latest = {.node = j->options.node,
-		.incarnation = j->options.incarnation};
+	struct shipped_position latest = {
+		.node = j->options.node, .incarnation = j->options.incarnation};
 	int r = 0;
 
 	if (sequence != NULL)
@@ -128,8 +128,8 @@ static int make_put(struct build *b, uint16_t part)
 			     : segment_encode(segment, &put->frame);
 	b->segment->note.checksum = put->frame.head_checksum;
 	if (r == 0 && part == 0)
-		r = shipped_note(b->journal->node, &b->segment->note,
-			b->journal->options.syncs_notes);
+		r = shipped_note(
+			b->journal->node, &b->segment->note, b->journal->options.syncs_notes);
 	if (part == 0)
 		failpoint("journal.noted");
 	if (r == 0)

@@ -48,8 +48,8 @@ static void note_and_free(struct journal *j, struct list_node *complete)
 		struct journal_segment *s = LIST_ENTRY(node, struct journal_segment, node);
 
 		if (s->n_puts > 0)
-			(void)shipped_complete(j->node, &s->note, &j->options.node, s->accounts,
-				s->n_accounts);
+			(void)shipped_complete(
+				j->node, &s->note, &j->options.node, s->accounts, s->n_accounts);
 		journal_segment_free(s);
 	}
 }

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache/adoption.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
-#include "util/failpoint.h"
 #include "util/list.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -42,6 +42,7 @@ struct loader {
 	struct list_node requests; /* all below: protected by lock */
 	size_t n_requests;
 	struct source *source;   /* the newest, or NULL */
+	char *problem;           /* of the last load that failed, or NULL */
 	struct list_node others; /* older ones */
 };
 
@@ -199,11 +200,32 @@ static bool is_worth_another(const struct request *q, int error)
 	       q->source->read_ms + LOADER_RELOAD_MS <= clock_monotonic_ms();
 }
 
-static void report(const struct restore_result *result)
+static void report_failure(struct loader *l, uint32_t account, int error, const char *message)
+{
+	char *problem = message != NULL ? strdup(message) : NULL;
+
+	log_error("account %" PRIu32 " cannot be loaded: %s", account,
+		message != NULL ? message : strerror(-error));
+	lock_acquire(&l->lock);
+	free(l->problem);
+	l->problem = problem;
+	lock_release(&l->lock);
+}
+
+char *loader_take_problem(struct loader *l)
+{
+	char *problem;
+
+	lock_acquire(&l->lock);
+	problem = TAKE_PTR(l->problem);
+	lock_release(&l->lock);
+	return problem;
+}
+
+static void report(struct loader *l, const struct restore_result *result)
 {
 	if (result->error < 0)
-		log_error("account %" PRIu32 " cannot be loaded: %s", result->account,
-			result->message != NULL ? result->message : strerror(-result->error));
+		report_failure(l, result->account, result->error, result->message);
 	else
 		log_debug("account %" PRIu32 " is here: %" PRIu64 " sections, %" PRIu64 " bytes",
 			result->account, result->n_sections, result->stored_bytes);
@@ -217,7 +239,7 @@ static void loaded(void *arg, const struct restore_result *result)
 
 	/* Once it is queued again it is the thread's. */
 	if (!is_worth_another(q, result->error) || enqueue(l, q) < 0) {
-		report(result);
+		report(l, result);
 		finish(q, result->error);
 	}
 	lock_acquire(&l->lock);
@@ -231,8 +253,7 @@ static int start(struct loader *l, struct request *q)
 	int r = renew(l, q->source, &message);
 
 	if (r < 0) {
-		log_error("account %" PRIu32 " cannot be loaded: %s", q->account,
-			message != NULL ? message : strerror(-r));
+		report_failure(l, q->account, r, message);
 		free(message);
 		return r;
 	}
@@ -351,6 +372,7 @@ void loader_free(struct loader *l)
 	if (l == NULL)
 		return;
 	free_source(l->source);
+	free(l->problem);
 	lock_condition_done(&l->changed);
 	lock_done(&l->lock);
 	lock_done(&l->reading);

@@ -161,8 +161,8 @@ static int list_epochs(struct backend *backend, struct owners *o, char **ret_mes
 		r = backend_list_wait(
 			backend, OWNER_PREFIX, continuation, BACKEND_LIST_MAX_ENTRIES, &page);
 		if (r < 0)
-			return message_set(ret_message, r, "cannot list the owner records: %s",
-				strerror(-r));
+			return message_set(
+				ret_message, r, "cannot list the owner records: %s", strerror(-r));
 		for (size_t i = 0; r == 0 && i < page.n_entries; i++) {
 			if (owner_parse_key(page.entries[i].key, &epoch))
 				r = add_epoch(o, epoch);

@@ -77,8 +77,8 @@ static void advance(struct chain *chain)
 	} while (is_there);
 }
 
-/* A node has so many in flight at most. Where there are later ones, the missing one was complete and
- * is lost: that is damage, and not the end. */
+/* A node has so many in flight at most. Where there are later ones, the missing one was complete
+ * and is lost: that is damage, and not the end. */
 static void add_to_chain(struct chain *chain, uint64_t sequence)
 {
 	while (sequence >= chain->next.sequence + JOURNAL_MAX_IN_FLIGHT) {
@@ -121,8 +121,8 @@ static int list_journals(struct takeover *t)
 		r = backend_list_wait(t->options->backend, "journal/", continuation,
 			BACKEND_LIST_MAX_ENTRIES, &page);
 		if (r < 0)
-			return message_set(t->ret_message, r, "cannot list the journals: %s",
-				strerror(-r));
+			return message_set(
+				t->ret_message, r, "cannot list the journals: %s", strerror(-r));
 		for (size_t i = 0; r == 0 && i < page.n_entries; i++) {
 			if (position_parse_segment_key(page.entries[i].key, &position, &part) &&
 				part == 0)
@@ -188,8 +188,8 @@ static int decode_head(struct takeover *t, struct chain *chain, const struct pos
 
 	if (r == -EAGAIN && needed_bytes > FRAME_FIRST_READ_BYTES) {
 		position_segment_key(at, 0, key);
-		r = fetch_queue_read(t->options->backend, BACKEND_READER, key, 0, needed_bytes,
-			&more);
+		r = fetch_queue_read(
+			t->options->backend, BACKEND_READER, key, 0, needed_bytes, &more);
 		if (r < 0)
 			return r;
 		r = segment_decode(more.data, more.size_bytes, at, &segment, &needed_bytes, NULL);
@@ -276,8 +276,8 @@ static int put_seal(const struct takeover *t, const struct chain *chain, const c
 static int look(struct takeover *t, struct chain *chain, const char *key)
 {
 	struct fetch_queue_result result;
-	int r = fetch_queue_read(t->options->backend, BACKEND_READER, key, 0,
-		FRAME_FIRST_READ_BYTES, &result);
+	int r = fetch_queue_read(
+		t->options->backend, BACKEND_READER, key, 0, FRAME_FIRST_READ_BYTES, &result);
 
 	if (r < 0)
 		return r;

@@ -11,8 +11,8 @@
 #include "replication/owner.h"
 #include "replication/position.h"
 
-/* Truncation leaves the last segment of every journal, sealed or not: it says where the end is, and a
- * node that comes back to life after it was fenced has to find its next number taken for ever. */
+/* Truncation leaves the last segment of every journal, sealed or not: it says where the end is, and
+ * a node that comes back to life after it was fenced has to find its next number taken for ever. */
 
 /* Journals that may stand on the backend, and how often one that is still being written may be
  * faster than the seal. */
