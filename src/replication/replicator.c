@@ -223,8 +223,8 @@ int replicator_close(struct replicator *r, uint32_t timeout_ms, bool with_checkp
 		return 0;
 	(void)with_checkpoints;
 	loader_stop(r->loader);
+	node_set_replication(r->options.node, NULL); /* from now on nobody begins to wait */
 	result = journal_close(r->journal, timeout_ms);
-	node_set_replication(r->options.node, NULL);
 	loader_free(r->loader);
 	lock_done(&r->lock);
 	free(r);
