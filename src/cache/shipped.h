@@ -36,6 +36,9 @@ int shipped_complete(struct node *node, const struct shipped *segment, const uin
 int shipped_load(struct node *node, struct shipped ret[SHIPPED_MAX_NOTES], size_t *ret_n);
 int shipped_forget(struct node *node, const struct shipped *segment);
 
+/* What was noted so far is on stable storage when it returns. */
+int shipped_sync(struct node *node);
+
 /* The latest segment with changes of the account. -ENOENT: none. */
 int shipped_latest(
 	struct node *node, uint32_t account, uint64_t *ret_incarnation, uint64_t *ret_sequence);
