@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include "replication/checkpoint.h"
 #include "replication/put_window.h"
 #include "util/failpoint.h"
@@ -36,6 +37,9 @@ struct making {
 	size_t n_piled, capacity;
 	uint64_t pile_bytes;
 	uint16_t n_parts;
+	struct key first_key; /* held back until there is another record; first_bytes 0: none is */
+	uint8_t first_value[64];
+	size_t first_bytes;
 };
 
 /* ---- objects */
@@ -169,9 +173,8 @@ static int end_section(struct making *m)
 	return 0;
 }
 
-static int take(void *arg, const struct cut_record *record)
+static int add(struct making *m, const struct cut_record *record)
 {
-	struct making *m = arg;
 	struct section_builder *builder = m->writer->builder;
 	enum section_table table = record->table == STORE_META ? SECTION_META : SECTION_DATA;
 	const uint8_t *key = record->key + ACCOUNT_BYTES;
@@ -185,6 +188,31 @@ static int take(void *arg, const struct cut_record *record)
 	return r == 0 ? section_builder_put(
 				builder, table, key, key_bytes, record->value, record->value_bytes)
 		      : r;
+}
+
+/* An account that was removed has the record of its numbers left, which then is nothing either. It
+ * is the first of all. */
+static int take(void *arg, const struct cut_record *record)
+{
+	struct making *m = arg;
+	struct cut_record first = {.table = STORE_META, .value = m->first_value};
+	int r = 0;
+
+	if (record->table == STORE_META && record->key[ACCOUNT_BYTES] == KEY_ACCOUNT &&
+		record->value_bytes <= sizeof(m->first_value)) {
+		m->first_key = key_account(m->request->account);
+		memcpy(m->first_value, record->value, record->value_bytes);
+		m->first_bytes = record->value_bytes;
+		return 0;
+	}
+	if (m->first_bytes > 0) {
+		first.key = m->first_key.bytes;
+		first.key_bytes = m->first_key.size_bytes;
+		first.value_bytes = m->first_bytes;
+		m->first_bytes = 0;
+		r = add(m, &first);
+	}
+	return r == 0 ? add(m, record) : r;
 }
 
 /* ---- one checkpoint */
