@@ -10,6 +10,7 @@
 #include "cache/transaction.h"
 #include "fs/file_class.h"
 #include "fs/fs.h"
+#include "fs/publisher.h"
 #include "util/lock.h"
 
 #define FS_OWED_SLOTS 256
@@ -30,6 +31,8 @@ struct fs {
 	/* For each account (by hash): the newest change whose sync was deferred. The next sync in
 	 * that account must cover it (file_class.h). */
 	_Atomic uint64_t owed_lsn[FS_OWED_SLOTS];
+
+	struct publishers *publishers;
 };
 
 struct timespec fs_now(void);
@@ -73,6 +76,9 @@ void fs_leave_entry(struct fs *fs, uint64_t parent, uint64_t ino);
 
 /* Calls `done` when all of the account up to `lsn`, and what it owes, is durable. */
 void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *done, void *arg);
+
+/* The sync of that change is left to the next one in the account that is not deferred. */
+void fs_owe(struct fs *fs, uint64_t ino, uint64_t lsn);
 
 void fs_reply_error(fs_done_fn *done, void *arg, int error);
 
