@@ -96,14 +96,15 @@ static void release(struct replay *r)
 	free(r);
 }
 
-/* Objects that are to be removed, or that are being put: a state that is loaded may refer to them.
- * What nothing refers to is found by a check of the whole volume. */
+/* Objects that are to be removed, or that are being put: a state that is loaded may refer to them,
+ * unless the journal has it that nothing does. What nothing refers to is found by a check of the
+ * whole volume. */
 static int keep_objects(struct replay *r, enum key_type type)
 {
 	struct key from = key_node(type), to = key_node_end(type), key;
 	struct store_iterator *it = store_iterator_new(r->node->store, STORE_META, &from, &to);
 	int result = it == NULL ? -ENOMEM : 0;
-	uint32_t account;
+	struct object_record object;
 
 	for (; result == 0 && store_iterator_valid(it); store_iterator_next(it)) {
 		size_t value_bytes;
@@ -111,8 +112,8 @@ static int keep_objects(struct replay *r, enum key_type type)
 		const uint8_t *value = store_iterator_value(it, &value_bytes);
 
 		memcpy(key.bytes, bytes, key.size_bytes);
-		result = record_decode_object_account(value, value_bytes, &account);
-		if (result == 0 && account == r->account)
+		result = record_decode_object(value, value_bytes, &object);
+		if (result == 0 && object.account == r->account && object.state == OBJECT_WAITS)
 			result = delete_raw(r, STORE_META, &key);
 	}
 	if (result == 0)
@@ -298,7 +299,7 @@ static int drop_blocks(struct replay *r, uint64_t from_bytes, uint64_t end_bytes
 /* Whether both say the same of the bytes that both have. */
 static bool is_same_object(const struct extent *a, const struct extent *b)
 {
-	return memcmp(&a->object, &b->object, sizeof(a->object)) == 0 &&
+	return record_same_content(a, b) &&
 	       a->offset_bytes - a->object_offset_bytes == b->offset_bytes - b->object_offset_bytes;
 }
 
@@ -371,6 +372,22 @@ static int take_name(struct replay *r, const void *value, size_t value_bytes)
 	return result;
 }
 
+/* The key of a pack's record, which belongs to no inode. */
+static bool is_pack(enum store_table table, const struct key *key)
+{
+	struct uuid pack;
+
+	return table == STORE_META && key_pack_uuid(key->bytes, key->size_bytes, &pack);
+}
+
+static int take_pack(struct replay *r, const struct key *key, const void *value, size_t value_bytes)
+{
+	struct pack_record record;
+	int result = record_decode_pack(value, value_bytes, &record);
+
+	return result == 0 ? put_raw(r, STORE_META, key, value, value_bytes) : result;
+}
+
 int replay_put(struct replay *r, enum store_table table, const void *key_bytes, size_t key_size,
 	const void *value, size_t value_bytes)
 {
@@ -384,6 +401,8 @@ int replay_put(struct replay *r, enum store_table table, const void *key_bytes, 
 		return result;
 	if (table == STORE_META && type_of(&key) == KEY_ACCOUNT)
 		return take_numbers(r, value, value_bytes);
+	if (is_pack(table, &key))
+		return take_pack(r, &key, value, value_bytes);
 	local = local_of(table, &key);
 	if (local == 0)
 		return -EBADMSG;
@@ -408,6 +427,8 @@ int replay_remove(struct replay *r, enum store_table table, const void *key_byte
 		return result;
 	if (table == STORE_META && type_of(&key) == KEY_ACCOUNT)
 		return 0; /* numbers are never forgotten */
+	if (is_pack(table, &key))
+		return delete_raw(r, table, &key);
 	local = local_of(table, &key);
 	if (local == 0)
 		return -EBADMSG;
@@ -512,7 +533,7 @@ static int each_queued(struct node *node, uint32_t account, enum key_type type, 
 static void enqueue_upload(struct node *node, uint64_t ino, int *result)
 {
 	(void)result;
-	body_uploader_enqueue(node->uploader, ino);
+	body_uploader_enqueue(node->uploader, ino, false);
 }
 
 static void end_orphan(struct node *node, uint64_t ino, int *result)
