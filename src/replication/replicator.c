@@ -293,10 +293,10 @@ int replicator_close(struct replicator *r, uint32_t timeout_ms, bool with_checkp
 	result = with_checkpoints ? write_checkpoints(r, timeout_ms) : 0;
 	atomic_store(&r->stopping, true);
 	keeper_stop(r->keeper);
+	node_set_replication(r->options.node, NULL); /* from now on nobody begins to wait */
 	closed = journal_close(r->journal, left_ms(until_ms));
 	if (closed < 0)
 		result = closed;
-	node_set_replication(r->options.node, NULL);
 	loader_free(r->loader);
 	lock_done(&r->lock);
 	free(r);
