@@ -13,12 +13,15 @@
 #include "cache/inode_refs.h"
 #include "cache/node.h"
 #include "cache/store.h"
+#include "util/lock.h"
 
+struct adoption;
 struct body_fetcher;
 struct body_uploader;
 struct body_evictor;
 struct change_set;
 struct object_reaper;
+struct packer;
 struct torn_writes;
 
 enum node_backend_call { NODE_BACKEND_PUT, NODE_BACKEND_GET, NODE_BACKEND_REMOVE };
@@ -30,6 +33,7 @@ struct node {
 	struct commit *commit;
 	struct change_set *changes; /* NULL: there is no journal */
 	struct account_table *accounts;
+	struct adoption *adoption;
 	struct inode_cache *inodes;
 	struct inode_locks *locks;
 	struct inode_refs *refs;
@@ -37,6 +41,8 @@ struct node {
 	struct body_uploader *uploader;
 	struct body_evictor *evictor;
 	struct object_reaper *reaper;
+	struct packer *packer; /* NULL: there is no journal */
+	struct lock pack_lock; /* pack_live.h; behind the locks of inodes */
 	struct torn_writes *torn_writes;
 	struct node_replication replication; /* no functions: there is none */
 	uint32_t account_depth;
