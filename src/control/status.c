@@ -42,6 +42,10 @@ static const struct figure {
 	FIGURE(objects_fetched, FIGURE_COUNTER, "Reads from the backend."),
 	FIGURE(objects_fetched_bytes, FIGURE_COUNTER, "Bytes read from the backend."),
 	FIGURE(objects_removed, FIGURE_COUNTER, "Objects removed from the backend."),
+	FIGURE(packs_put, FIGURE_COUNTER, "Packs of small bodies written to the backend."),
+	FIGURE(packs_put_bytes, FIGURE_COUNTER, "Bytes of these packs."),
+	FIGURE(bodies_packed, FIGURE_COUNTER, "Small bodies that went into packs."),
+	FIGURE(packs_rewritten, FIGURE_COUNTER, "Packs whose live content was copied into others."),
 	FIGURE(bodies_evicted, FIGURE_COUNTER, "Local copies dropped."),
 	FIGURE(free_disk_bytes, FIGURE_GAUGE, "Free space on the state directory's disk."),
 #undef FIGURE
