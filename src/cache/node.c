@@ -177,6 +177,15 @@ int node_flush(struct node *node, uint32_t timeout_ms)
 	return r == 0 ? commit_now(node->commit) : r;
 }
 
+uint64_t node_account_bytes(struct node *node, uint32_t account)
+{
+	struct key from = key_account_begin(account);
+	struct key to = key_account_end(account);
+
+	return store_disk_bytes(node->store, STORE_META, &from, &to) +
+	       store_disk_bytes(node->store, STORE_DATA, &from, &to);
+}
+
 int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_bytes)
 {
 	int r = body_evictor_shrink(node->evictor, keep_bytes, ret_evicted_bytes);

@@ -59,6 +59,9 @@ void node_get_figures(struct node *node, struct node_figures *ret);
  * the store is synced, or at the deadline with -ETIMEDOUT or the backend's error. */
 int node_flush(struct node *node, uint32_t timeout_ms);
 
+/* About what is here of an account on the disk; changes of the last while are not counted. */
+uint64_t node_account_bytes(struct node *node, uint32_t account);
+
 /* Drops local copies of clean bodies until at most `keep_bytes` are left. */
 int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_bytes);
 
