@@ -156,6 +156,7 @@ static int open_control(struct stack *stack, char **ret_message)
 {
 	stack->subject = (struct control_subject){
 		.node = stack->node,
+		.fs = stack->fs,
 		.backend = &stack->backend,
 		.url = stack->options->url,
 		.volume_uuid = stack->volume.uuid,

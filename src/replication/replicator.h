@@ -57,6 +57,10 @@ struct replicator_job {
 	uint32_t timeout_ms;
 	const _Atomic bool *stopping;
 	replicator_progress_fn *progress; /* NULL: nobody wants to know */
+
+	/* Told of each account that it did not work for; the others go on, and the result is about
+	 * the whole. In the caller's thread. NULL: the first such error is the result. */
+	void (*failed)(void *arg, uint32_t account, int error);
 	void *arg;
 };
 

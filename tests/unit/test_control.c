@@ -17,6 +17,8 @@
 #include <jansson.h>
 #include "backends/memory_backend.h"
 #include "control/server.h"
+#include "control/stream.h"
+#include "fs/account_names.h"
 #include "util/clock.h"
 
 #define ANSWER_MAX_BYTES 65536
@@ -60,6 +62,150 @@ int node_evict(struct node *n, uint64_t keep_bytes, uint64_t *ret_evicted_bytes)
 	return 0;
 }
 
+uint64_t node_account_bytes(struct node *n, uint32_t account)
+{
+	(void)n;
+	return UINT64_C(1000) * account;
+}
+
+/* ---- a volume with accounts u1 to u40, of which u40 is on the backend only */
+
+#define N_ACCOUNTS 40
+#define IN_USE 7 /* u7 is held open */
+
+struct replicator {
+	_Atomic int result;     /* of the next jobs */
+	_Atomic int bad;        /* the account that fails */
+	_Atomic bool never;     /* jobs go on until they are stopped */
+	_Atomic int n_running;  /* jobs */
+	_Atomic int n_stopped;  /* because they were told to */
+	_Atomic int n_accounts; /* of the last job, -1: all */
+	_Atomic bool checkpoint;
+	_Atomic uint32_t timeout_ms;
+	_Atomic uint64_t evicted; /* a bit for each account */
+	_Atomic uint64_t dropped; /* from the kernel's caches */
+};
+
+static struct replicator replicator;
+
+int account_names_find(struct fs *fs, const char *name, uint32_t *ret)
+{
+	int n = 0, end = 0;
+
+	(void)fs;
+	if (strcmp(name, "/") == 0) {
+		*ret = 0;
+		return 0;
+	}
+	if (strchr(name, '/') != NULL)
+		return -EINVAL;
+	if (sscanf(name, "u%d%n", &n, &end) != 1 || name[end] != '\0' || n < 1 || n > N_ACCOUNTS)
+		return -ENOENT;
+	*ret = (uint32_t)n;
+	return 0;
+}
+
+int account_names_list(struct fs *fs, account_names_take_fn *take, void *arg)
+{
+	char name[8];
+
+	(void)fs;
+	for (int i = 1; i <= N_ACCOUNTS; i++) {
+		snprintf(name, sizeof(name), "u%d", i);
+		if (!take(arg, name, (uint32_t)i))
+			break;
+	}
+	return 0;
+}
+
+void replicator_get_figures(struct replicator *r, struct replicator_figures *ret)
+{
+	(void)r;
+	*ret = (struct replicator_figures){
+		.journal = {.last_sequence = 4711,
+			.lag_ms = 12000,
+			.lag_bytes = 5000,
+			.last_error = -EHOSTUNREACH},
+		.epoch = 3,
+		.accounts_here = N_ACCOUNTS - 1,
+		.accounts_absent = 1,
+		.checkpoints = 17,
+	};
+}
+
+bool replicator_get_account(struct replicator *r, uint32_t account, struct replicator_account *ret)
+{
+	bool gone = (atomic_load(&r->evicted) >> account & 1) != 0;
+
+	*ret = (struct replicator_account){
+		.account = account,
+		.place = account == N_ACCOUNTS || gone ? REPLICATOR_ABSENT : REPLICATOR_HERE,
+		.idle_ms = UINT64_C(1000) * account,
+		.pending_ms = account == 2 ? 300 : 0,
+		.checkpoint_number = 9,
+	};
+	return account <= N_ACCOUNTS;
+}
+
+static int do_job(struct replicator *r, const struct replicator_job *job, bool evict)
+{
+	struct replicator_progress progress = {.accounts_total = job->n_accounts, .bytes_done = 1};
+	uint32_t bad = (uint32_t)atomic_load(&r->bad);
+	int result = atomic_load(&r->result);
+
+	atomic_store(&r->n_accounts, job->accounts != NULL ? (int)job->n_accounts : -1);
+	atomic_store(&r->timeout_ms, job->timeout_ms);
+	atomic_fetch_add(&r->n_running, 1);
+	while (atomic_load(&r->never) && !atomic_load(job->stopping)) {
+		job->progress(job->arg, &progress);
+		(void)poll(NULL, 0, 5);
+	}
+	if (atomic_load(job->stopping)) {
+		atomic_fetch_add(&r->n_stopped, 1);
+		return -ECANCELED;
+	}
+	if (job->accounts == NULL && bad != 0)
+		job->failed(job->arg, bad, -EBADMSG);
+	for (size_t i = 0; i < job->n_accounts; i++) {
+		if (job->accounts[i] == bad)
+			job->failed(job->arg, bad, -EBADMSG);
+		else if (evict && result == 0)
+			atomic_fetch_or(&r->evicted, UINT64_C(1) << job->accounts[i]);
+		progress.accounts_done++;
+		job->progress(job->arg, &progress);
+	}
+	return result;
+}
+
+int replicator_flush(struct replicator *r, const struct replicator_job *job, bool with_checkpoint)
+{
+	atomic_store(&r->checkpoint, with_checkpoint);
+	return do_job(r, job, false);
+}
+
+int replicator_evict(struct replicator *r, const struct replicator_job *job)
+{
+	return do_job(r, job, true);
+}
+
+int replicator_warm(struct replicator *r, const struct replicator_job *job)
+{
+	return do_job(r, job, false);
+}
+
+static char *who_has_open(void *source, const char *account_name)
+{
+	(void)source;
+	return strcmp(account_name, "u7") == 0 ? strdup("imap (pid 123) has it open") : NULL;
+}
+
+static void drop_kernel_caches(void *source, const char *account_name, uint32_t account)
+{
+	(void)source;
+	ck_assert_int_eq(atoi(account_name + 1), account);
+	atomic_fetch_or(&replicator.dropped, UINT64_C(1) << account);
+}
+
 static void count_requests(void *source, control_take_count_fn *take, void *arg)
 {
 	(void)source;
@@ -79,6 +225,9 @@ static const struct control_subject subject = {
 	.state_directory = "/var/lib/mailfs/x",
 	.ack = NODE_ACK_LOCAL,
 	.count_requests = count_requests,
+	.replicator = &replicator,
+	.who_has_open = who_has_open,
+	.drop_kernel_caches = drop_kernel_caches,
 };
 
 /* ---- a server and a client without mercy */
@@ -94,6 +243,7 @@ static void set_up(void)
 	char *message = NULL;
 
 	node = (struct node){0};
+	replicator = (struct replicator){0};
 	ck_assert_int_eq(memory_backend_new(&driver), 0);
 	ck_assert_int_eq(backend_chain_build(driver, NULL, &chain, &message), 0);
 	snprintf(directory, sizeof(directory), "%s/mailfs-control.XXXXXX",
@@ -152,7 +302,7 @@ static int send_bytes(const void *bytes, size_t size_bytes, char *answer)
 
 static int request(const char *method, const char *path, const char *body, char *answer)
 {
-	char text[CONTROL_MAX_BODY_BYTES * 3];
+	static _Thread_local char text[CONTROL_MAX_BODY_BYTES * 2];
 	int n = snprintf(text, sizeof(text),
 		"%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
 		method, path, strlen(body), body);
@@ -161,15 +311,85 @@ static int request(const char *method, const char *path, const char *body, char 
 	return send_bytes(text, (size_t)n, answer);
 }
 
-static json_t *body_of(const char *answer)
+/* Takes the chunks' heads away, where there are any. */
+static void unchunk(char *answer)
 {
-	const char *body = strstr(answer, "\r\n\r\n");
+	char *body = strstr(answer, "\r\n\r\n"), *from, *to;
+	long size;
+
+	if (body == NULL || strstr(answer, "\r\nTransfer-Encoding: chunked") == NULL)
+		return;
+	from = to = body + 4;
+	while ((size = strtol(from, &from, 16)) > 0) {
+		from += 2;
+		memmove(to, from, (size_t)size);
+		to += size;
+		from += size + 2;
+	}
+	*to = '\0';
+}
+
+static json_t *body_of(char *answer)
+{
+	const char *body;
 	json_t *root;
 
+	unchunk(answer);
+	body = strstr(answer, "\r\n\r\n");
 	ck_assert_ptr_nonnull(body);
 	root = json_loads(body, 0, NULL);
 	ck_assert_msg(root != NULL, "not JSON: %s", body);
 	return root;
+}
+
+/* Asks for long work: the last line, and how many said how far it is. */
+static json_t *work(const char *path, const char *body, int *ret_beats)
+{
+	static _Thread_local char answer[ANSWER_MAX_BYTES];
+	char *line, *next, *last = NULL;
+	json_t *root;
+
+	*ret_beats = 0;
+	ck_assert_int_eq(request("POST", path, body, answer), 200);
+	unchunk(answer);
+	line = strstr(answer, "\r\n\r\n");
+	ck_assert_ptr_nonnull(line);
+	for (line += 4; *line != '\0'; line = next) {
+		next = strchr(line, '\n');
+		ck_assert_msg(next != NULL, "no whole line: %s", line);
+		*next++ = '\0';
+		last = line;
+		if (strncmp(line, "{\"progress\":", 12) == 0)
+			++*ret_beats;
+	}
+	ck_assert_ptr_nonnull(last);
+	root = json_loads(last, 0, NULL);
+	ck_assert_msg(root != NULL, "not JSON: %s", last);
+	ck_assert_ptr_null(json_object_get(root, "progress"));
+	return root;
+}
+
+static json_t *work_result(const char *path, const char *body)
+{
+	int beats;
+	json_t *root = work(path, body, &beats);
+	json_t *result = json_incref(json_object_get(root, "result"));
+
+	ck_assert_msg(result != NULL, "no result: %s", json_dumps(root, 0));
+	json_decref(root);
+	return result;
+}
+
+static void check_work_fails(const char *path, const char *body, const char *error)
+{
+	int beats;
+	json_t *root = work(path, body, &beats);
+	const char *name = json_string_value(json_object_get(root, "errno"));
+
+	ck_assert_msg(name != NULL, "no error: %s", json_dumps(root, 0));
+	ck_assert_str_eq(name, error);
+	ck_assert_ptr_nonnull(json_string_value(json_object_get(root, "error")));
+	json_decref(root);
 }
 
 static void check_refused(const char *method, const char *path, const char *body, int status)
@@ -289,18 +509,167 @@ END_TEST
 
 START_TEST(test_flush)
 {
-	static char answer[ANSWER_MAX_BYTES];
-	json_t *root;
+	json_t *root = work_result("/v1/flush", "");
 
-	ck_assert_int_eq(request("POST", "/v1/flush", "", answer), 200);
-	ck_assert_int_eq(request("POST", "/v1/flush", "{\"timeout_ms\": 5}", answer), 200);
-	root = body_of(answer);
 	ck_assert_int_eq(number(root, "dirty_files"), 3);
+	ck_assert_int_eq(number(root, "last_segment"), 4711);
+	ck_assert(json_is_true(json_object_get(root, "all")));
 	json_decref(root);
+	ck_assert_int_eq(atomic_load(&replicator.n_accounts), -1);
+	ck_assert_int_eq(atomic_load(&node.n_flushes), 1);
+	ck_assert(!atomic_load(&replicator.checkpoint));
+	json_decref(work_result("/v1/flush",
+		"{\"timeout_ms\": 5000, \"accounts\": [\"u1\", \"/\", \"u1\"], "
+		"\"checkpoint\": true}"));
+	ck_assert_int_eq(atomic_load(&replicator.n_accounts), 2);
+	ck_assert_uint_le(atomic_load(&replicator.timeout_ms), 5000);
+	ck_assert_int_eq(atomic_load(&node.n_flushes), 1); /* bodies wait on for their wave */
+	ck_assert(atomic_load(&replicator.checkpoint));
+}
+END_TEST
+
+/* Which part of it fails does not matter; what is left is said. */
+START_TEST(test_flush_fails)
+{
+	json_t *root;
+	int beats;
+
 	atomic_store(&node.flush_result, -ETIMEDOUT);
-	check_refused("POST", "/v1/flush", "{\"timeout_ms\": 5}", 504);
+	check_work_fails("/v1/flush", "{\"timeout_ms\": 5}", "ETIMEDOUT");
 	atomic_store(&node.flush_result, -EHOSTUNREACH);
-	check_refused("POST", "/v1/flush", "", 503);
+	check_work_fails("/v1/flush", "", "EHOSTUNREACH");
+	atomic_store(&replicator.result, -ETIMEDOUT);
+	root = work("/v1/flush", "", &beats);
+	ck_assert_ptr_nonnull(
+		strstr(json_string_value(json_object_get(root, "error")), "5000 bytes"));
+	ck_assert_ptr_nonnull(
+		strstr(json_string_value(json_object_get(root, "error")), strerror(EHOSTUNREACH)));
+	json_decref(root);
+	atomic_store(&replicator.result, -ESTALE);
+	check_work_fails("/v1/flush", "{\"accounts\": [\"u3\"]}", "ESTALE");
+}
+END_TEST
+
+/* What is not about the whole: the account is named, the rest is done. */
+START_TEST(test_one_account_fails)
+{
+	json_t *root, *failed;
+
+	atomic_store(&replicator.bad, 5);
+	root = work_result("/v1/warm", "{\"accounts\": [\"u4\", \"u5\", \"u6\"]}");
+	failed = json_object_get(root, "failed");
+	ck_assert_int_eq(number(root, "failures"), 1);
+	ck_assert_uint_eq(json_array_size(failed), 1);
+	check_text(json_array_get(failed, 0), "account", "u5");
+	check_text(json_array_get(failed, 0), "errno", "EBADMSG");
+	json_decref(root);
+	/* And if nobody named any. */
+	root = work_result("/v1/warm", "");
+	check_text(json_array_get(json_object_get(root, "failed"), 0), "account", "u5");
+	json_decref(root);
+}
+END_TEST
+
+START_TEST(test_evict_accounts)
+{
+	json_t *root = work_result(
+		"/v1/evict", "{\"accounts\": [\"u1\", \"u7\", \"/\", \"u40\", \"u3\", \"u5\"]}");
+	json_t *failed = json_object_get(root, "failed");
+
+	ck_assert_int_eq(number(root, "evicted"), 3);
+	ck_assert_int_eq(number(root, "absent"), 1);
+	ck_assert_uint_eq(json_array_size(failed), 2);
+	check_text(json_array_get(failed, 0), "account", "u7");
+	check_text(json_array_get(failed, 0), "errno", "EBUSY");
+	ck_assert_ptr_nonnull(strstr(
+		json_string_value(json_object_get(json_array_get(failed, 0), "error")), "123"));
+	check_text(json_array_get(failed, 1), "account", "/");
+	json_decref(root);
+	ck_assert_uint_eq(atomic_load(&replicator.evicted), 1 << 1 | 1 << 3 | 1 << 5);
+	ck_assert_uint_eq(atomic_load(&replicator.dropped), 1 << 1 | 1 << 3 | 1 << 5);
+	/* One that fails stays; --force does not ask who has it open. */
+	atomic_store(&replicator.bad, 6);
+	root = work_result("/v1/evict", "{\"accounts\": [\"u6\", \"u7\"], \"force\": true}");
+	ck_assert_int_eq(number(root, "evicted"), 1);
+	ck_assert_int_eq(number(root, "failures"), 1);
+	json_decref(root);
+	ck_assert_uint_eq(atomic_load(&replicator.dropped) >> 6, 2);
+}
+END_TEST
+
+/* u3 to u39 have not changed for 3 s; u7 is in use, which is no failure. */
+START_TEST(test_evict_idle)
+{
+	json_t *root = work_result("/v1/evict", "{\"idle_ms\": 3000}");
+
+	ck_assert_int_eq(number(root, "evicted"), 36);
+	ck_assert_int_eq(number(root, "skipped"), 1);
+	ck_assert_int_eq(number(root, "failures"), 0);
+	json_decref(root);
+	ck_assert_uint_eq(atomic_load(&replicator.evicted) & 0xff, 0x78);
+	root = work_result("/v1/evict", "{\"idle_ms\": 1000000}");
+	ck_assert_int_eq(number(root, "accounts"), 0);
+	json_decref(root);
+	atomic_store(&replicator.result, -ETIMEDOUT);
+	check_work_fails("/v1/evict", "{\"accounts\": [\"u1\"]}", "ETIMEDOUT");
+}
+END_TEST
+
+START_TEST(test_accounts)
+{
+	static char answer[ANSWER_MAX_BYTES];
+	json_t *root, *list;
+
+	ck_assert_int_eq(
+		request("POST", "/v1/accounts", "{\"accounts\": [\"u2\", \"/\", \"u40\"]}", answer),
+		200);
+	root = body_of(answer);
+	list = json_object_get(root, "accounts");
+	ck_assert_uint_eq(json_array_size(list), 3);
+	check_text(json_array_get(list, 0), "name", "u2");
+	check_text(json_array_get(list, 0), "place", "here");
+	ck_assert_int_eq(number(json_array_get(list, 0), "account"), 2);
+	ck_assert_int_eq(number(json_array_get(list, 0), "pending_ms"), 300);
+	ck_assert_int_eq(number(json_array_get(list, 0), "local_bytes"), 2000);
+	ck_assert_int_eq(number(json_array_get(list, 0), "checkpoint"), 9);
+	ck_assert_int_eq(number(json_array_get(list, 1), "account"), 0);
+	check_text(json_array_get(list, 2), "place", "absent");
+	json_decref(root);
+	ck_assert_int_eq(request("POST", "/v1/accounts", "{\"limit\": 3}", answer), 200);
+	root = body_of(answer);
+	ck_assert_uint_eq(json_array_size(json_object_get(root, "accounts")), 3);
+	ck_assert_int_eq(number(root, "total"), N_ACCOUNTS);
+	ck_assert(json_is_true(json_object_get(root, "more")));
+	json_decref(root);
+	check_refused("POST", "/v1/accounts", "{\"accounts\": [\"u2\", \"nobody\"]}", 404);
+	check_refused("POST", "/v1/accounts", "{\"accounts\": [\"d/u2\"]}", 400);
+	check_refused("POST", "/v1/accounts", "{\"accounts\": [2]}", 400);
+}
+END_TEST
+
+START_TEST(test_replication)
+{
+	static char answer[ANSWER_MAX_BYTES];
+	size_t n_numbers = (sizeof(struct replicator_figures) - 4 * sizeof(int)) / sizeof(uint64_t);
+	json_t *root, *replication;
+
+	ck_assert_int_eq(request("GET", "/v1/status", "", answer), 200);
+	root = body_of(answer);
+	replication = json_object_get(root, "replication");
+	ck_assert_uint_eq(json_object_size(replication), n_numbers + 3);
+	ck_assert_int_eq(number(replication, "last_segment"), 4711);
+	ck_assert_int_eq(number(replication, "lag_ms"), 12000);
+	ck_assert_int_eq(number(replication, "epoch"), 3);
+	ck_assert_int_eq(number(replication, "accounts_absent"), 1);
+	check_text(replication, "last_error", "EHOSTUNREACH");
+	ck_assert(json_is_null(json_object_get(replication, "error")));
+	json_decref(root);
+	ck_assert_int_eq(request("GET", "/metrics", "", answer), 200);
+	ck_assert_ptr_nonnull(strstr(answer, "\nmailfs_replication_lag_ms 12000\n"));
+	ck_assert_ptr_nonnull(
+		strstr(answer, "\nmailfs_replication_checkpoints_written_total 17\n"));
+	ck_assert_ptr_nonnull(strstr(answer, "\nmailfs_replication_failing 1\n"));
+	ck_assert_ptr_nonnull(strstr(answer, "\nmailfs_replication_ended 0\n"));
 }
 END_TEST
 
@@ -319,7 +688,7 @@ END_TEST
 
 START_TEST(test_wrong_requests)
 {
-	char big[CONTROL_MAX_BODY_BYTES + 2];
+	static char big[CONTROL_MAX_BODY_BYTES + 2];
 
 	memset(big, ' ', sizeof(big));
 	big[sizeof(big) - 1] = '\0';
@@ -338,6 +707,15 @@ START_TEST(test_wrong_requests)
 	check_refused("POST", "/v1/flush", "{\"timeout_ms\": 1e3}", 400);
 	check_refused("POST", "/v1/flush", "{\"timeout_ms\": 99999999999999}", 400);
 	check_refused("POST", "/v1/flush", "{\"timeout\": 1}", 400);
+	check_refused("POST", "/v1/flush", "{\"accounts\": []}", 400);
+	check_refused("POST", "/v1/flush", "{\"accounts\": \"u1\"}", 400);
+	check_refused("POST", "/v1/flush", "{\"accounts\": [\"u1\", \"u41\"]}", 404);
+	check_refused("POST", "/v1/flush", "{\"checkpoint\": 1}", 400);
+	check_refused("POST", "/v1/flush", "{\"force\": true}", 400);
+	check_refused("POST", "/v1/warm", "{\"accounts\": [\"\\u0000\"]}", 400);
+	check_refused("POST", "/v1/evict", "{\"accounts\": [\"u1\"], \"idle_ms\": 1}", 400);
+	check_refused("POST", "/v1/evict", "{\"force\": true}", 400);
+	check_refused("GET", "/v1/warm", "", 405);
 	check_refused("POST", "/v1/flush", "{\"timeout_ms\": 1, \"timeout_ms\": 2}", 400);
 	check_refused("POST", "/v1/evict", "{\"keep_bytes\": 1, \"more\": 2}", 400);
 	ck_assert_int_eq(atomic_load(&node.n_flushes), 0);
@@ -381,31 +759,70 @@ END_TEST
 
 static void *flush_for_long(void *arg)
 {
-	static _Thread_local char answer[ANSWER_MAX_BYTES];
+	json_t *root = work("/v1/flush", "{\"timeout_ms\": 600000}", arg);
 
-	*(int *)arg = request("POST", "/v1/flush", "{\"timeout_ms\": 600000}", answer);
+	json_decref(root);
 	return NULL;
 }
 
-/* Long work holds up neither other requests nor the end. */
+/* Long work holds up neither other requests nor the end, and says how far it is. */
 START_TEST(test_long_work)
 {
 	static char answer[ANSWER_MAX_BYTES];
 	uint64_t started_ms = clock_monotonic_ms();
 	pthread_t threads[4];
-	int results[4];
+	int beats[4];
 
-	atomic_store(&node.flush_result, -ETIMEDOUT);
+	atomic_store(&replicator.never, true);
 	for (int i = 0; i < 4; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, flush_for_long, &results[i]), 0);
-	while (atomic_load(&node.n_flushes) < 4)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, flush_for_long, &beats[i]), 0);
+	while (atomic_load(&replicator.n_running) < 4)
 		(void)poll(NULL, 0, 1);
 	ck_assert_int_eq(request("GET", "/v1/status", "", answer), 200);
+	(void)poll(NULL, 0, 3 * CONTROL_STREAM_BEAT_MS);
+	atomic_store(&replicator.never, false);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+		ck_assert_int_gt(beats[i], 0);
+	}
+	ck_assert_uint_lt(clock_monotonic_ms() - started_ms, 30000);
+}
+END_TEST
+
+static const char endless_work[] = "POST /v1/warm HTTP/1.1\r\nHost: x\r\n"
+				   "Content-Length: 2\r\n\r\n{}";
+
+static int begin_endless_work(void)
+{
+	int fd = open_connection();
+
+	atomic_store(&replicator.never, true);
+	ck_assert_int_gt(send(fd, endless_work, strlen(endless_work), MSG_NOSIGNAL), 0);
+	while (atomic_load(&replicator.n_running) == 0)
+		(void)poll(NULL, 0, 1);
+	return fd;
+}
+
+START_TEST(test_the_end_stops_work)
+{
+	int fd = begin_endless_work();
+
 	control_server_stop(server);
 	server = NULL;
-	for (int i = 0; i < 4; i++)
-		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
-	ck_assert_uint_lt(clock_monotonic_ms() - started_ms, 30000);
+	ck_assert_int_eq(atomic_load(&replicator.n_stopped), 1);
+	close(fd);
+}
+END_TEST
+
+/* Who has gone does not want it any more. */
+START_TEST(test_a_client_that_goes_stops_its_work)
+{
+	uint64_t deadline_ms = clock_monotonic_ms() + 30000;
+
+	close(begin_endless_work());
+	while (atomic_load(&replicator.n_stopped) == 0 && clock_monotonic_ms() < deadline_ms)
+		(void)poll(NULL, 0, 10);
+	ck_assert_int_eq(atomic_load(&replicator.n_stopped), 1);
 }
 END_TEST
 
@@ -458,11 +875,19 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_backend);
 	tcase_add_test(tc, test_metrics);
 	tcase_add_test(tc, test_flush);
+	tcase_add_test(tc, test_flush_fails);
+	tcase_add_test(tc, test_one_account_fails);
 	tcase_add_test(tc, test_evict);
+	tcase_add_test(tc, test_evict_accounts);
+	tcase_add_test(tc, test_evict_idle);
+	tcase_add_test(tc, test_accounts);
+	tcase_add_test(tc, test_replication);
 	tcase_add_test(tc, test_wrong_requests);
 	tcase_add_test(tc, test_damaged_requests);
 	tcase_add_test(tc, test_endless_headers);
 	tcase_add_test(tc, test_long_work);
+	tcase_add_test(tc, test_the_end_stops_work);
+	tcase_add_test(tc, test_a_client_that_goes_stops_its_work);
 	tcase_add_test(tc, test_socket);
 	tcase_add_test(tc, test_long_path);
 	suite_add_tcase(suite, tc);
