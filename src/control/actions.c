@@ -88,8 +88,8 @@ static struct control_answer show_accounts(
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < set->n && i < limit; i++)
-		(void)json_array_append_new(list, control_account_json(request->subject,
-							  set->names[i], set->numbers[i]));
+		(void)json_array_append_new(list,
+			control_account_json(request->subject, set->names[i], set->numbers[i]));
 	return control_json_answer(json_pack("{s:o, s:I, s:b}", "accounts", list, "total",
 		(json_int_t)set->n, "more", set->n > limit));
 }
@@ -115,8 +115,8 @@ struct control_answer control_action_accounts(const struct control_request *requ
 	if (r == 0)
 		answer = show_accounts(request, &set, names != NULL ? set.n : limit);
 	else
-		answer = control_error(control_http_status(r), r, "%s",
-			message != NULL ? message : strerror(-r));
+		answer = control_error(
+			control_http_status(r), r, "%s", message != NULL ? message : strerror(-r));
 	account_set_done(&set);
 	json_decref(names);
 	return answer;

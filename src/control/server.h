@@ -11,9 +11,10 @@
  *   POST /v1/warm      {"accounts": [...], "timeout_ms": N}: brings them, or all, here
  *   GET  /metrics      the figures for Prometheus
  *
- * flush, evict of accounts, and warm answer with lines while they work (stream.h). Errors are {"error": "a sentence", "errno": "ENOENT"} with a fitting HTTP status. Each
- * connection has a thread of its own, up to CONTROL_MAX_CONNECTIONS, so that long work holds up
- * nobody. Whoever may connect to the socket (mode 0600) may do all of it.
+ * flush, evict of accounts, and warm answer with lines while they work (stream.h). Errors are
+ * {"error": "a sentence", "errno": "ENOENT"} with a fitting HTTP status. Each connection has a
+ * thread of its own, up to CONTROL_MAX_CONNECTIONS, so that long work holds up nobody. Whoever may
+ * connect to the socket (mode 0600) may do all of it.
  */
 #ifndef MAILFS_CONTROL_SERVER_H
 #define MAILFS_CONTROL_SERVER_H

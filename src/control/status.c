@@ -75,7 +75,8 @@ static json_t *figures_json(const struct node_figures *figures)
 		(void)json_object_set_new(
 			root, figures_table[i].name, json_integer((json_int_t)value));
 	}
-	(void)json_object_set_new(root, "backend_error", control_error_name(figures->backend_error));
+	(void)json_object_set_new(
+		root, "backend_error", control_error_name(figures->backend_error));
 	(void)json_object_set_new(root, "store_error", control_error_name(figures->store_error));
 	return root;
 }

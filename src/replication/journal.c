@@ -153,16 +153,22 @@ static void flush_done(void *arg, int error)
 	lock_release(&flush->lock);
 }
 
+void journal_flush_begin(
+	struct journal *j, uint32_t timeout_ms, journal_done_fn *done, void *arg)
+{
+	struct journal_waiter waiter = {
+		.deadline_ms = clock_monotonic_ms() + timeout_ms, .done = done, .arg = arg};
+
+	wait_for(j, &waiter, true);
+}
+
 int journal_flush(struct journal *j, uint32_t timeout_ms)
 {
 	struct flush flush = {.is_done = false};
-	struct journal_waiter waiter = {.deadline_ms = clock_monotonic_ms() + timeout_ms,
-		.done = flush_done,
-		.arg = &flush};
 
 	lock_init(&flush.lock);
 	lock_condition_init(&flush.changed);
-	wait_for(j, &waiter, true);
+	journal_flush_begin(j, timeout_ms, flush_done, &flush);
 	lock_acquire(&flush.lock);
 	while (!flush.is_done)
 		lock_condition_wait(&flush.changed, &flush.lock);

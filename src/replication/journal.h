@@ -63,6 +63,10 @@ void journal_wait(struct journal *journal, uint64_t lsn, journal_done_fn *done, 
 /* Everything noted so far, blocking. Errors as above. */
 int journal_flush(struct journal *journal, uint32_t timeout_ms);
 
+/* The same without blocking. */
+void journal_flush_begin(
+	struct journal *journal, uint32_t timeout_ms, journal_done_fn *done, void *arg);
+
 /* Flushes; then ends all the same. Gives the result of the flush. What is not on the backend is
  * found again by the next open. Waits for puts under way, which their time limit ends. NULL is
  * allowed. */
