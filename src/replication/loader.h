@@ -34,6 +34,10 @@ int loader_get_catalogue(struct loader *loader, const struct catalogue **ret, ch
  * happened. From any thread, with no lock of the node. */
 void loader_load(struct loader *loader, uint32_t account, enum backend_priority priority);
 
+/* Why the last load failed, if there was more to say than the error: malloc()ed, the caller's; or
+ * NULL. */
+char *loader_take_problem(struct loader *loader);
+
 /* The priority of loads that adoption_wait() begins in this thread: BACKEND_READER unless set. So
  * that who warms accounts does not get before who waits. Its load keeps that when a reader joins
  * it: warm fewer at a time than RESTORE_DEFAULT_THREADS. */
