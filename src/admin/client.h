@@ -26,7 +26,7 @@ struct client_request {
 struct client_answer {
 	long http_status;
 	char server[CLIENT_SERVER_BYTES]; /* as it calls itself; "": it does not */
-	char *body; /* malloc()ed, NUL-terminated */
+	char *body;                       /* malloc()ed, NUL-terminated */
 };
 
 /* Blocks. -ECONNREFUSED when nobody listens, -ETIMEDOUT, -EIO; *ret_message says what to do. */

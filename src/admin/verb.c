@@ -71,8 +71,8 @@ static enum admin_status take_option(
 /* For getopt_long(): the verb's own options give FIRST_OWN and up. */
 #define FIRST_OWN 256
 
-static void list_options(const struct verb_arguments *arguments,
-	struct option options[VERB_MAX_OPTIONS + 3])
+static void list_options(
+	const struct verb_arguments *arguments, struct option options[VERB_MAX_OPTIONS + 3])
 {
 	const struct verb_option *own = arguments->options;
 	size_t n = 0;

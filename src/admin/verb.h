@@ -83,13 +83,14 @@ enum admin_status verb_ask(const struct verb_arguments *arguments, const char *m
  * object (json_decref() it). Frees the body. */
 enum admin_status verb_take_json(const struct verb_arguments *arguments, char *body, json_t **ret);
 
-/* As verb_ask() for long work, which answers in lines: shows how far it is on a terminal. On success
- * *ret is the result (json_decref() it). A failure has been printed. */
+/* As verb_ask() for long work, which answers in lines: shows how far it is on a terminal. On
+ * success *ret is the result (json_decref() it). A failure has been printed. */
 enum admin_status verb_work(const struct verb_arguments *arguments, const char *path,
 	const json_t *request, json_t **ret);
 
 /* Complains of each account that the result says it did not work for; ADMIN_FAILED if there are. */
-enum admin_status verb_report_failures(const struct verb_arguments *arguments, const json_t *result);
+enum admin_status verb_report_failures(
+	const struct verb_arguments *arguments, const json_t *result);
 
 /* {"accounts": the words behind the target}, or {} without words; NULL: they are not UTF-8, which
  * has been printed. */

@@ -117,8 +117,7 @@ static void show_progress(struct work *work, const json_t *progress)
 	if (total > 0)
 		fprintf(stderr, "%" PRIu64 " of %" PRIu64 " accounts, ",
 			verb_number(progress, "accounts_done"), total);
-	fprintf(stderr, "%s, %s \033[K",
-		verb_size_text(verb_number(progress, "bytes_done"), size),
+	fprintf(stderr, "%s, %s \033[K", verb_size_text(verb_number(progress, "bytes_done"), size),
 		verb_duration_text(verb_number(progress, "elapsed_ms"), elapsed));
 	fflush(stderr);
 	work->shown = true;
@@ -184,8 +183,8 @@ enum admin_status verb_work(const struct verb_arguments *arguments, const char *
 		.arg = &work,
 	};
 	struct client_answer answer = {0};
-	enum admin_status status = body != NULL ? ask(arguments, &r, &answer)
-						: verb_fail("out of memory");
+	enum admin_status status =
+		body != NULL ? ask(arguments, &r, &answer) : verb_fail("out of memory");
 
 	free(answer.body);
 	if (status == ADMIN_OK)
@@ -200,9 +199,8 @@ enum admin_status verb_report_failures(const struct verb_arguments *arguments, c
 	uint64_t n = verb_number(result, "failures");
 	size_t i;
 
-	json_array_foreach (list, i, failure)
-		(void)verb_fail("%s: account '%s': %s", arguments->target,
-			verb_text(failure, "account"), verb_text(failure, "error"));
+	json_array_foreach(list, i, failure)(void) verb_fail("%s: account '%s': %s",
+		arguments->target, verb_text(failure, "account"), verb_text(failure, "error"));
 	if (n > json_array_size(list))
 		(void)verb_fail("%s: and %" PRIu64 " more accounts", arguments->target,
 			n - json_array_size(list));

@@ -59,8 +59,7 @@ static enum admin_status evict_accounts(
 	(void)json_object_set_new(request, "timeout_ms", json_integer((json_int_t)o->timeout_ms));
 	(void)json_object_set_new(request, "force", json_boolean(o->force));
 	if (o->idle)
-		(void)json_object_set_new(
-			request, "idle_ms", json_integer((json_int_t)o->idle_ms));
+		(void)json_object_set_new(request, "idle_ms", json_integer((json_int_t)o->idle_ms));
 	status = verb_work(arguments, "/v1/evict", request, &result);
 	if (status == ADMIN_OK) {
 		if (!arguments->json)
@@ -96,8 +95,7 @@ static enum admin_status run(const struct admin_verb *verb, int argc, char **arg
 		{"timeout", &o.timeout, parse_number_duration_ms, &o.timeout_ms},
 		{NULL, NULL, NULL, NULL},
 	};
-	struct verb_arguments arguments = {
-		.verb = verb, .options = options, .takes_words = true};
+	struct verb_arguments arguments = {.verb = verb, .options = options, .takes_words = true};
 	bool done;
 	enum admin_status status = verb_parse(&arguments, argc, argv, &done);
 

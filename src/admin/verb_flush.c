@@ -52,8 +52,7 @@ static enum admin_status run(const struct admin_verb *verb, int argc, char **arg
 		{"timeout", NULL, parse_number_duration_ms, &timeout_ms},
 		{NULL, NULL, NULL, NULL},
 	};
-	struct verb_arguments arguments = {
-		.verb = verb, .options = options, .takes_words = true};
+	struct verb_arguments arguments = {.verb = verb, .options = options, .takes_words = true};
 	enum admin_status status = verb_parse(&arguments, argc, argv, &done);
 
 	if (done)

@@ -71,7 +71,8 @@ static void print_health(const json_t *figures)
 
 	if (backend_error == NULL)
 		printf("  backend   ok; %" PRIu64 " objects written, %" PRIu64 " read\n",
-			verb_number(figures, "objects_put"), verb_number(figures, "objects_fetched"));
+			verb_number(figures, "objects_put"),
+			verb_number(figures, "objects_fetched"));
 	else
 		printf("  backend   FAILING: the last call gave %s\n", backend_error);
 	if (store_error != NULL)
@@ -157,12 +158,14 @@ static void print_status(const json_t *root)
 
 	printf("%s on %s (pid %" PRIu64 ", up %s, mailfs %s)\n", verb_text(root, "url"),
 		verb_text(root, "mountpoint"), verb_number(root, "pid"),
-		verb_duration_text(verb_number(root, "uptime_ms"), uptime), verb_text(root, "version"));
+		verb_duration_text(verb_number(root, "uptime_ms"), uptime),
+		verb_text(root, "version"));
 	printf("  volume    %s\n", verb_text(root, "volume_uuid"));
 	printf("  state     %s (%s free)\n", verb_text(root, "state_directory"),
 		verb_size_text(verb_number(figures, "free_disk_bytes"), space));
 	printf("  syncs     ack=%s; %" PRIu64 " asked for, %" PRIu64 " commits\n",
-		verb_text(root, "ack"), verb_number(figures, "sync_requests"), verb_number(root, "commits"));
+		verb_text(root, "ack"), verb_number(figures, "sync_requests"),
+		verb_number(root, "commits"));
 	print_replication(json_object_get(root, "replication"));
 	print_bodies(figures);
 	print_health(figures);
@@ -215,8 +218,7 @@ static void print_list(const json_t *root)
 
 	printf("%-28s %8s %-8s %-10s %-12s %10s %-12s %s\n", "ACCOUNT", "NUMBER", "PLACE", "LAG",
 		"TAIL", "CHECKPOINT", "IDLE", "BYTES HERE");
-	json_array_foreach (list, i, account)
-		print_account(account);
+	json_array_foreach(list, i, account) print_account(account);
 	if (json_is_true(json_object_get(root, "more")))
 		printf("%zu of %" PRIu64 " accounts; --limit shows more\n", json_array_size(list),
 			verb_number(root, "total"));
@@ -260,8 +262,7 @@ static enum admin_status run(const struct admin_verb *verb, int argc, char **arg
 		{"limit", NULL, take_limit, &limit},
 		{NULL, NULL, NULL, NULL},
 	};
-	struct verb_arguments arguments = {
-		.verb = verb, .options = options, .takes_words = true};
+	struct verb_arguments arguments = {.verb = verb, .options = options, .takes_words = true};
 	enum admin_status status = verb_parse(&arguments, argc, argv, &done);
 
 	if (done)

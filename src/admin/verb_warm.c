@@ -36,22 +36,22 @@ static enum admin_status run(const struct admin_verb *verb, int argc, char **arg
 		{"timeout", NULL, parse_number_duration_ms, &timeout_ms},
 		{NULL, NULL, NULL, NULL},
 	};
-	struct verb_arguments arguments = {
-		.verb = verb, .options = options, .takes_words = true};
+	struct verb_arguments arguments = {.verb = verb, .options = options, .takes_words = true};
 	enum admin_status status = verb_parse(&arguments, argc, argv, &done);
 
 	if (done)
 		return status;
 	if (all == (arguments.n_words > 0))
-		return verb_usage(verb, "%s", all ? "either --all or accounts"
-						  : "no ACCOUNT given, and no --all");
+		return verb_usage(verb, "%s",
+			all ? "either --all or accounts" : "no ACCOUNT given, and no --all");
 	return warm(&arguments, timeout_ms);
 }
 
 const struct admin_verb verb_warm = {
 	.name = "warm",
 	.arguments = "[--all] [--timeout DURATION] [--json] MOUNTPOINT [ACCOUNT...]",
-	.summary = "Brings accounts here that are on the backend only, before somebody asks for them.",
+	.summary =
+		"Brings accounts here that are on the backend only, before somebody asks for them.",
 	.help = "  --all               all accounts\n"
 		"  --timeout DURATION  give up after this time, e.g. 10m (default 1h); the rest\n"
 		"                      loads when it is used\n"
