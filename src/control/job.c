@@ -159,6 +159,23 @@ static const char *name_of(struct job *job, uint32_t account, char number[32])
 	return number;
 }
 
+static const char *reason_of(int error)
+{
+	switch (error) {
+	case -EBUSY:
+		return "what is done in it does not end; try again";
+	case -ENOENT:
+		return "the backend knows nothing of it";
+	case -EBADMSG:
+		return "its state on the backend is damaged or not whole; the daemon's log says "
+		       "where";
+	case -ENOSPC:
+		return "there is no room for it on the local disk; evict others first";
+	default:
+		return strerror(-error);
+	}
+}
+
 void job_fail(struct job *job, uint32_t account, int error, const char *reason)
 {
 	char number[32];
@@ -168,7 +185,7 @@ void job_fail(struct job *job, uint32_t account, int error, const char *reason)
 	(void)json_array_append_new(
 		job->failures, json_pack("{s:o, s:s, s:o}", "account",
 				       account_set_json_name(name_of(job, account, number)),
-				       "error", reason != NULL ? reason : strerror(-error), "errno",
+				       "error", reason != NULL ? reason : reason_of(error), "errno",
 				       control_error_name(error)));
 }
 

@@ -153,8 +153,7 @@ static void flush_done(void *arg, int error)
 	lock_release(&flush->lock);
 }
 
-void journal_flush_begin(
-	struct journal *j, uint32_t timeout_ms, journal_done_fn *done, void *arg)
+void journal_flush_begin(struct journal *j, uint32_t timeout_ms, journal_done_fn *done, void *arg)
 {
 	struct journal_waiter waiter = {
 		.deadline_ms = clock_monotonic_ms() + timeout_ms, .done = done, .arg = arg};

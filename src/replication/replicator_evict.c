@@ -185,6 +185,7 @@ static int close_and_drop(struct eviction *e)
 	if (r == 0)
 		r = checkpoint(e);
 	failpoint("evict.flushed");
+	loader_expire(e->r->loader);
 	if (r == 0)
 		r = drop_all(e);
 	for (size_t i = 0; i < e->n; i++)
