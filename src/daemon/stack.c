@@ -308,7 +308,11 @@ static void close_replicator(struct stack *stack)
 	uint64_t left_ms = stack->close_until_ms > now_ms ? stack->close_until_ms - now_ms : 0;
 	int r = replicator_close(stack->replicator, (uint32_t)left_ms, left_ms > 0);
 
-	if (r < 0 && stack->close_until_ms != 0)
+	if (r == -ESTALE)
+		log_error("another node has taken over the volume; what had not reached the "
+			  "backend by then is only in '%s', and the next mount sets it aside",
+			stack->state->path);
+	else if (r < 0 && stack->close_until_ms != 0)
 		log_warning("the last changes are not on the backend yet (%s); they are safe in "
 			    "'%s' and follow after the next mount",
 			strerror(-r), stack->state->path);

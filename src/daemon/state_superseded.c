@@ -113,7 +113,7 @@ int state_superseded_set_aside(struct state_directory *state, char **ret_message
 	if (place != NULL)
 		log_warning("state directory '%s' is superseded: another node has taken over the "
 			    "volume. What it held is kept in '%s', in case there is something that "
-			    "never reached the backend; the accounts are loaded from there",
+			    "never reached it; the accounts are loaded from the backend",
 			state->path, place);
 	return 0;
 }
