@@ -100,10 +100,12 @@ static int expect_missing(struct replicator *r)
 {
 	CLEANUP_FREE uint32_t *accounts = NULL;
 	size_t n = 0;
-	int result = account_list_missing(r->options.node, &accounts, &n);
+	int result = account_list_missing(r->options.node, false, &accounts, &n);
 
 	if (result == 0 && n > 0)
 		result = adoption_expect(r->options.node, accounts, n);
+	free(accounts);
+	result = account_list_missing(r->options.node, true, &accounts, &n);
 	for (size_t i = 0; result == 0 && i < n; i++) { /* interim: nobody waits for them yet */
 		char *message = NULL;
 
