@@ -85,43 +85,20 @@ static bool may_go(struct eviction *e, size_t i)
 		e->absent++;
 		return false;
 	}
-	if (job->force || subject->who_has_open == NULL)
+	if (!job->force && subject->who_has_open != NULL)
+		who = subject->who_has_open(subject->source, job->accounts.names[i]);
+	if (who == NULL) {
+		/* What the kernel keeps is right, and comes back the same: but it is memory. Before
+		 * the account goes, since the kernel waits for those who look it up. */
+		if (subject->drop_kernel_caches != NULL)
+			subject->drop_kernel_caches(subject->source, job->accounts.names[i]);
 		return true;
-	who = subject->who_has_open(subject->source, job->accounts.names[i]);
-	if (who == NULL)
-		return true;
+	}
 	if (job->by_idle)
 		e->skipped++;
 	else
 		job_fail(job, account, -EBUSY, who);
 	return false;
-}
-
-static const char *name_in(const struct job *job, size_t first, size_t end, uint32_t account)
-{
-	for (size_t i = first; i < end; i++) {
-		if (job->accounts.numbers[i] == account)
-			return job->accounts.names[i];
-	}
-	return NULL;
-}
-
-/* What the kernel keeps of those that went is right, and comes back the same: but it is memory. */
-static void drop_kernel_caches(
-	struct eviction *e, size_t first, size_t end, const uint32_t *numbers, size_t n)
-{
-	const struct control_subject *subject = e->job->subject;
-
-	for (size_t i = 0; i < n; i++) {
-		struct replicator_account a;
-
-		if (!replicator_get_account(subject->replicator, numbers[i], &a) ||
-			a.place == REPLICATOR_HERE)
-			continue;
-		if (subject->drop_kernel_caches != NULL)
-			subject->drop_kernel_caches(subject->source,
-				name_in(e->job, first, end, numbers[i]), numbers[i]);
-	}
 }
 
 static int evict_group(struct eviction *e, size_t first, size_t end)
@@ -142,7 +119,6 @@ static int evict_group(struct eviction *e, size_t first, size_t end)
 	failures_before = job->n_failures;
 	r = job_for_replicator(job, numbers, n);
 	result = replicator_evict(job->subject->replicator, &r);
-	drop_kernel_caches(e, first, end, numbers, n);
 	if (result == 0)
 		e->evicted += n - (job->n_failures - failures_before);
 	return result;

@@ -36,8 +36,8 @@ struct control_subject {
 	 * NULL: nobody. May be NULL. */
 	char *(*who_has_open)(void *source, const char *account_name);
 
-	/* Tells the kernel to forget what it has of the account. May be NULL. */
-	void (*drop_kernel_caches)(void *source, const char *account_name, uint32_t account);
+	/* Tells the kernel to forget what it has of the account and is not in use. May be NULL. */
+	void (*drop_kernel_caches)(void *source, const char *account_name);
 };
 
 /* The answer to GET /v1/status, malloc()ed:

@@ -39,20 +39,18 @@ static int find_entry(struct fs *fs, uint64_t directory, const char *name, struc
 	return r;
 }
 
-int account_names_find(struct fs *fs, const char *name, uint32_t *ret)
+/* The entry of the account's directory; *ret_parent: where it is. */
+static int find(struct fs *fs, const char *name, struct entry *ret, uint64_t *ret_parent)
 {
 	char component[FS_NAME_MAX_BYTES + 2];
 	struct entry entry = {.ino = FS_ROOT_INO};
 	uint32_t depth = 0;
 	int r = 0;
 
-	if (strcmp(name, ACCOUNT_NAMES_ROOT) == 0) {
-		*ret = ACCOUNT_NAMES_ROOT_NUMBER;
-		return 0;
-	}
 	while (r == 0 && next_component(&name, component)) {
 		if (++depth > fs->node->account_depth)
 			return -EINVAL;
+		*ret_parent = entry.ino;
 		r = find_entry(fs, entry.ino, component, &entry);
 	}
 	if (r < 0)
@@ -61,7 +59,38 @@ int account_names_find(struct fs *fs, const char *name, uint32_t *ret)
 		return -EINVAL;
 	if (key_ino_account(entry.ino) == KEY_ROOT_ACCOUNT)
 		return -ENOENT; /* a file among the accounts */
-	*ret = key_ino_account(entry.ino);
+	*ret = entry;
+	return 0;
+}
+
+int account_names_find(struct fs *fs, const char *name, uint32_t *ret)
+{
+	struct entry entry;
+	uint64_t parent;
+	int r;
+
+	if (strcmp(name, ACCOUNT_NAMES_ROOT) == 0) {
+		*ret = ACCOUNT_NAMES_ROOT_NUMBER;
+		return 0;
+	}
+	r = find(fs, name, &entry, &parent);
+	if (r == 0)
+		*ret = key_ino_account(entry.ino);
+	return r;
+}
+
+int account_names_entry(
+	struct fs *fs, const char *name, uint64_t *ret_directory, const char **ret_name)
+{
+	const char *slash = strrchr(name, '/');
+	struct entry entry;
+	uint64_t parent;
+	int r = find(fs, name, &entry, &parent);
+
+	if (r < 0)
+		return r;
+	*ret_directory = parent;
+	*ret_name = slash != NULL ? slash + 1 : name;
 	return 0;
 }
 

@@ -20,6 +20,11 @@ struct fs;
  * that is no name of an account: too few components or too many. */
 int account_names_find(struct fs *fs, const char *name, uint32_t *ret);
 
+/* The directory that has the account's directory, and its name there, within `name` (which ends
+ * with it: no slash behind). -ENOENT, -EINVAL as above; -EINVAL also for the root account. */
+int account_names_entry(
+	struct fs *fs, const char *name, uint64_t *ret_directory, const char **ret_name);
+
 /* False ends the listing. */
 typedef bool account_names_take_fn(void *arg, const char *name, uint32_t account);
 

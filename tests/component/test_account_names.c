@@ -105,7 +105,8 @@ END_TEST
 
 START_TEST(test_domains)
 {
-	uint64_t one, other, anna, too;
+	uint64_t one, other, anna, too, directory;
+	const char *name;
 	char long_name[FS_NAME_MAX_BYTES + 2];
 	struct listing l;
 
@@ -118,6 +119,11 @@ START_TEST(test_domains)
 	too = node_fixture_mkdir(f.fs, other, "anna");
 	check_found("one.example/anna", anna);
 	check_found("other.example//anna", too);
+	ck_assert_int_eq(account_names_entry(f.fs, "other.example/anna", &directory, &name), 0);
+	ck_assert_uint_eq(directory, other);
+	ck_assert_str_eq(name, "anna");
+	ck_assert_int_eq(account_names_entry(f.fs, "/", &directory, &name), -EINVAL);
+	ck_assert_int_eq(account_names_entry(f.fs, "one.example/no", &directory, &name), -ENOENT);
 	check_none("one.example", -EINVAL);
 	check_none("one.example/bert", -ENOENT);
 	check_none("no.example/anna", -ENOENT);
