@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "backends/registry.h"
+#include "fs/account_names.h"
 #include "backends/retry_backend.h"
 #include "cache/account_list.h"
 #include "cache/key.h"
@@ -239,7 +240,22 @@ static int open_session(
 
 static void count_requests(void *source, control_take_count_fn *take, void *arg)
 {
-	session_count_requests(source, take, arg);
+	const struct stack *stack = source;
+
+	session_count_requests(stack->session, take, arg);
+}
+
+static void drop_kernel_caches(void *source, const char *account_name)
+{
+	const struct stack *stack = source;
+	const char *name;
+	uint64_t directory;
+	int r = account_names_entry(stack->fs, account_name, &directory, &name);
+
+	if (r == 0)
+		r = session_forget_entry(stack->session, directory, name);
+	if (r < 0)
+		log_debug("the kernel keeps what it has of '%s': %s", account_name, strerror(-r));
 }
 
 static int open_control(struct stack *stack, char **ret_message)
@@ -257,7 +273,8 @@ static int open_control(struct stack *stack, char **ret_message)
 		.ack = stack->ack,
 		.started_ms = clock_monotonic_ms(),
 		.count_requests = count_requests,
-		.source = stack->session,
+		.drop_kernel_caches = drop_kernel_caches,
+		.source = stack,
 	};
 	return control_server_start(
 		stack->state->control_socket_path, &stack->subject, &stack->control, ret_message);
