@@ -33,10 +33,40 @@ deliver() {
 	done
 }
 
+# What is there is right, whenever somebody looks.
+read_on() {
+	i=0
+	while [ ! -e "$T/end" ]; do
+		log=$MNT/u$i/dovecot.index.log
+		n=$(cat "$log" 2>/dev/null | tee "$T/seen" | wc -l)
+		[ "$n" = 0 ] || seq -f 'line %g' 0 $((n - 1)) | cmp - "$T/seen" >>"$T/wrong" 2>&1
+		i=$(((i + 1) % ACCOUNTS))
+	done
+}
+
+# One who keeps his file open all the time, and his directory.
+hold_on() {
+	cd "$MNT/u0" || exit 1
+	exec 8>>held 9<held
+	n=0
+	while [ ! -e "$T/end" ]; do
+		echo "line $n" >&8
+		read -r line <&9
+		[ "$line" = "line $n" ] || echo "line $n: '$line'" >>"$T/wrong"
+		n=$((n + 1))
+		sleep 0.01
+	done
+	echo $n >"$T/held"
+}
+
 deliver 0 2 &
 one=$!
 deliver 1 2 &
 other=$!
+read_on &
+reader=$!
+(hold_on) &
+holder=$!
 # shellcheck disable=SC2086
 check 'evict under load' sh -c "
 	round=0
@@ -45,8 +75,9 @@ check 'evict under load' sh -c "
 		round=\$((round + 1))
 	done"
 touch "$T/end"
-wait $one $other
+wait $one $other $reader $holder
 check 'no delivery failed' test ! -e "$T/failed"
+check 'nothing wrong was read' test ! -s "$T/wrong"
 check 'something was delivered' test "$(cat "$T/delivered.0")" -gt 0
 
 # whole: every mail and every line is there once.
@@ -60,6 +91,7 @@ whole() {
 		seq -f 'line %g' 0 $((n - 1)) | cmp - "$MNT/u$i/dovecot.index.log" || return 1
 		i=$((i + 1))
 	done
+	seq -f 'line %g' 0 $(($(cat "$T/held") - 1)) | cmp - "$MNT/u0/held"
 }
 
 check 'everything is there' whole
