@@ -172,11 +172,13 @@ static void load(void *arg, uint32_t account)
 	loader_load(r->loader, account, loader_thread_priority());
 }
 
+/* One that is leaving is, too: its last checkpoint is made then. */
 static bool is_here(void *arg, uint32_t account)
 {
 	const struct replicator *r = arg;
+	int error;
 
-	return adoption_check(r->options.node, account) == 0;
+	return adoption_place(r->options.node, account, &error) == ADOPTION_HERE;
 }
 
 static int start_keeper(struct replicator *r)

@@ -81,9 +81,10 @@ int replicator_flush(struct replicator *r, const struct replicator_job *job, boo
 
 /* Flushes the accounts with checkpoints, then drops all that is here of them: requests for one wait
  * from its last flush on, and then for it to be loaded again. One that is not here is done. For
- * `failed`: -EBUSY: requests of the account did not end within REPLICATOR_EVICT_WAIT_MS, or it is
- * the root account; errors of its checkpoint. A failure leaves the account here. Once it is dropped
- * that is durable like any change. */
+ * `failed`: -EBUSY: requests of the account did not end in time (REPLICATOR_EVICT_WAIT_MS for all
+ * of the job together, or half of what is left of its time), or it is the root account; errors of
+ * its checkpoint. A failure leaves the account here. Once it is dropped that is durable like any
+ * change. */
 #define REPLICATOR_EVICT_WAIT_MS 10000
 int replicator_evict(struct replicator *r, const struct replicator_job *job);
 

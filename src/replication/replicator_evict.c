@@ -92,11 +92,11 @@ static void note_progress(void *arg, const struct replicator_progress *progress)
 	e->bytes_done = progress->bytes_done;
 }
 
-static uint32_t left_ms(const struct eviction *e)
+static uint32_t until(uint64_t deadline_ms)
 {
 	uint64_t now_ms = clock_monotonic_ms();
 
-	return now_ms < e->deadline_ms ? (uint32_t)(e->deadline_ms - now_ms) : 0;
+	return now_ms < deadline_ms ? (uint32_t)(deadline_ms - now_ms) : 0;
 }
 
 static int checkpoint(struct eviction *e)
@@ -106,7 +106,7 @@ static int checkpoint(struct eviction *e)
 	struct replicator_job job = {
 		.accounts = accounts,
 		.n_accounts = e->n,
-		.timeout_ms = left_ms(e),
+		.timeout_ms = until(e->deadline_ms),
 		.stopping = e->job->stopping,
 		.progress = note_progress,
 		.failed = note_failure,
@@ -127,16 +127,19 @@ static int checkpoint(struct eviction *e)
 
 /* ---- the end of those that can go */
 
-/* Nobody uses them from here on. */
+/* Nobody uses them from here on. The time for it is of all together, since those that are closed
+ * wait for the others. */
 static int close_all(struct eviction *e)
 {
-	uint32_t wait_ms = left_ms(e);
+	uint32_t wait_ms = until(e->deadline_ms) / 2;
+	uint64_t deadline_ms =
+		clock_monotonic_ms() +
+		(wait_ms < REPLICATOR_EVICT_WAIT_MS ? wait_ms : REPLICATOR_EVICT_WAIT_MS);
 	int result = 0;
 
-	if (wait_ms > REPLICATOR_EVICT_WAIT_MS)
-		wait_ms = REPLICATOR_EVICT_WAIT_MS;
 	for (size_t i = 0; i < e->n && result == 0;) {
-		int r = adoption_begin_eviction(e->r->options.node, e->accounts[i], wait_ms);
+		int r = adoption_begin_eviction(
+			e->r->options.node, e->accounts[i], until(deadline_ms));
 
 		if (r == 0) {
 			i++;

@@ -173,12 +173,8 @@ int replicator_job_checkpoint(struct replicator *r, const struct replicator_job 
 		.progress = tell_keeper,
 		.arg = &copy,
 	};
-	int error;
+	int error = keeper_checkpoint(r->keeper, &k);
 
-	/* The journal has it all, too. */
-	if (r->keeper == NULL)
-		return flush_journal(r, job);
-	error = keeper_checkpoint(r->keeper, &k);
 	return error < 0 ? blame(r, job, error) : 0;
 }
 

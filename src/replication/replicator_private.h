@@ -22,7 +22,7 @@ struct replicator {
 	struct owner owner;      /* this node's record: node, incarnation, epoch */
 	struct journal *journal; /* of owner.node and owner.incarnation */
 	struct loader *loader;
-	struct keeper *keeper; /* NULL: there is none (yet) */
+	struct keeper *keeper; /* NULL: it was not opened so far */
 	struct lock lock;      /* for what the parts add here */
 };
 
