@@ -46,85 +46,29 @@ int replicator_job_fail(const struct replicator_job *job, uint32_t account, int 
 
 /* ---- flush into the journal */
 
-/* Outlives the caller when he gives up. */
 struct flush {
-	struct lock lock;
-	struct lock_condition changed;
-	int references;
-	bool is_done;
-	int error;
+	struct replicator *r;
+	const struct replicator_job *job;
+	uint64_t bytes_before; /* put by the journal */
 };
 
-static void flush_release(struct flush *flush)
+static void tell_flush(void *arg)
 {
-	bool last;
-
-	lock_acquire(&flush->lock);
-	last = --flush->references == 0;
-	lock_release(&flush->lock);
-	if (!last)
-		return;
-	lock_condition_done(&flush->changed);
-	lock_done(&flush->lock);
-	free(flush);
-}
-
-static void flush_done(void *arg, int error)
-{
-	struct flush *flush = arg;
-
-	lock_acquire(&flush->lock);
-	flush->is_done = true;
-	flush->error = error;
-	lock_condition_signal(&flush->changed);
-	lock_release(&flush->lock);
-	flush_release(flush);
-}
-
-/* How much has been put since the job began. */
-static void tell_flush(struct replicator *r, const struct replicator_job *job, uint64_t before)
-{
+	const struct flush *flush = arg;
 	struct journal_figures figures;
 
-	journal_get_figures(r->journal, &figures);
-	replicator_job_tell(job, 0, figures.bytes - before);
-}
-
-static int wait_for_flush(struct replicator *r, const struct replicator_job *job,
-	struct flush *flush, uint64_t bytes_before)
-{
-	int error = -ECANCELED;
-
-	lock_acquire(&flush->lock);
-	while (!flush->is_done && !is_stopping(job)) {
-		(void)lock_condition_wait_until(
-			&flush->changed, &flush->lock, clock_monotonic_ms() + LOOK_MS);
-		lock_release(&flush->lock);
-		tell_flush(r, job, bytes_before);
-		lock_acquire(&flush->lock);
-	}
-	if (flush->is_done)
-		error = flush->error;
-	lock_release(&flush->lock);
-	return error;
+	journal_get_figures(flush->r->journal, &figures);
+	replicator_job_tell(flush->job, 0, figures.bytes - flush->bytes_before);
 }
 
 static int flush_journal(struct replicator *r, const struct replicator_job *job)
 {
-	struct flush *flush = calloc(1, sizeof(*flush));
+	struct flush flush = {.r = r, .job = job};
 	struct journal_figures figures;
-	int error;
 
-	if (flush == NULL)
-		return -ENOMEM;
-	lock_init(&flush->lock);
-	lock_condition_init(&flush->changed);
-	flush->references = 2;
 	journal_get_figures(r->journal, &figures);
-	journal_flush_begin(r->journal, job->timeout_ms, flush_done, flush);
-	error = wait_for_flush(r, job, flush, figures.bytes);
-	flush_release(flush);
-	return error;
+	flush.bytes_before = figures.bytes;
+	return journal_flush_while(r->journal, job->timeout_ms, job->stopping, tell_flush, &flush);
 }
 
 /* ---- flush into checkpoints */

@@ -359,10 +359,18 @@ START_TEST(test_evict_without_a_store)
 {
 	struct outcome o = {0};
 	struct replicator_job job = job_of(&o, accounts, USERS, 300);
+	uint64_t started_ms;
+	pthread_t thread;
 
 	fill(0, 100);
 	faults("put:error=EIO");
 	ck_assert_int_eq(replicator_evict(replicator, &job), -ETIMEDOUT);
+	job.timeout_ms = JOB_MS;
+	started_ms = clock_monotonic_ms();
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, &o.stopping), 0);
+	ck_assert_int_eq(replicator_evict(replicator, &job), -ECANCELED);
+	ck_assert_uint_lt(clock_monotonic_ms() - started_ms, JOB_MS / 2);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	for (int user = 0; user < USERS; user++)
 		ck_assert_int_eq(place(user), ADOPTION_HERE);
 	fill(1, 100);
