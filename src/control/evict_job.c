@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cache/key.h"
 #include "control/job.h"
 #include "control/request_fields.h"
 #include "fs/account_names.h"
@@ -47,6 +49,7 @@ struct eviction {
 	uint64_t absent;  /* were not here */
 	uint64_t skipped; /* in use, and nobody had named them */
 	uint64_t evicted;
+	struct open_files *open_files; /* when the group began; NULL: it does not matter */
 };
 
 /* Those that have not changed for long enough. */
@@ -64,6 +67,21 @@ static int choose_idle(struct job *job)
 	}
 	account_set_done(&all);
 	return r;
+}
+
+/* Inode numbers say which account they belong to. NULL: nobody. */
+static char *who_uses(const struct open_files *files, uint32_t account)
+{
+	CLEANUP_FREE char *who = open_files_text(
+		files, key_ino_compose(account, 0), key_ino_compose(account, KEY_INO_LOCAL_MAX));
+	char *text = NULL;
+
+	if (who != NULL && asprintf(&text,
+				   "it is in use by %s; end that, or use --force to evict it all "
+				   "the same",
+				   who) < 0)
+		text = NULL;
+	return text;
 }
 
 /* False: it is refused, which is told, or there is nothing to do. */
@@ -85,8 +103,8 @@ static bool may_go(struct eviction *e, size_t i)
 		e->absent++;
 		return false;
 	}
-	if (!job->force && subject->who_has_open != NULL)
-		who = subject->who_has_open(subject->source, job->accounts.names[i]);
+	if (e->open_files != NULL)
+		who = who_uses(e->open_files, account);
 	if (who == NULL) {
 		/* What the kernel keeps is right, and comes back the same: but it is memory. Before
 		 * the account goes, since the kernel waits for those who look it up. */
@@ -110,10 +128,14 @@ static int evict_group(struct eviction *e, size_t first, size_t end)
 	size_t n = 0;
 	int result;
 
+	if (!job->force && job->subject->list_open_files != NULL)
+		e->open_files = job->subject->list_open_files(job->subject->source);
 	for (size_t i = first; i < end; i++) {
 		if (may_go(e, i))
 			numbers[n++] = job->accounts.numbers[i];
 	}
+	open_files_free(e->open_files);
+	e->open_files = NULL;
 	if (n == 0)
 		return 0;
 	failures_before = job->n_failures;

@@ -10,6 +10,7 @@
 #include "cache/node.h"
 #include "fs/fs.h"
 #include "replication/replicator.h"
+#include "util/open_files.h"
 
 /* Told each FUSE opcode that has been answered, and how often. */
 typedef void control_take_count_fn(void *arg, const char *opcode, uint64_t count);
@@ -32,9 +33,8 @@ struct control_subject {
 	void (*count_requests)(void *source, control_take_count_fn *take, void *arg);
 	void *source;
 
-	/* Who has files of the account with this name open, in a sentence for people: malloc()ed;
-	 * NULL: nobody. May be NULL. */
-	char *(*who_has_open)(void *source, const char *account_name);
+	/* Which files of the mount are open now; NULL: nobody can tell. May be NULL. */
+	struct open_files *(*list_open_files)(void *source);
 
 	/* Tells the kernel to forget what it has of the account and is not in use. May be NULL. */
 	void (*drop_kernel_caches)(void *source, const char *account_name);

@@ -17,6 +17,8 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/message.h"
+#include "util/mount_table.h"
+#include "util/open_files.h"
 
 #define FILE_URL_PREFIX "file://"
 
@@ -245,6 +247,22 @@ static void count_requests(void *source, control_take_count_fn *take, void *arg)
 	session_count_requests(stack->session, take, arg);
 }
 
+static struct open_files *list_open_files(void *source)
+{
+	const struct stack *stack = source;
+	struct open_files *files = NULL;
+	struct mount_entry entry;
+	int r = mount_table_find(stack->mountpoint, &entry);
+
+	if (r == 0) {
+		r = open_files_scan(entry.major, entry.minor, &files);
+		mount_entry_done(&entry);
+	}
+	if (r < 0)
+		log_warning("cannot find out which files are open: %s", strerror(-r));
+	return files;
+}
+
 static void drop_kernel_caches(void *source, const char *account_name)
 {
 	const struct stack *stack = source;
@@ -273,6 +291,7 @@ static int open_control(struct stack *stack, char **ret_message)
 		.ack = stack->ack,
 		.started_ms = clock_monotonic_ms(),
 		.count_requests = count_requests,
+		.list_open_files = list_open_files,
 		.drop_kernel_caches = drop_kernel_caches,
 		.source = stack,
 	};

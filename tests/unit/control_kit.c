@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "backends/memory_backend.h"
+#include "cache/key.h"
 #include "fs/account_names.h"
 
 /* ---- a node that does what the test says */
@@ -161,10 +162,14 @@ int replicator_warm(struct replicator *r, const struct replicator_job *job)
 	return do_job(r, job, false);
 }
 
-static char *who_has_open(void *source, const char *account_name)
+static struct open_files *list_open_files(void *source)
 {
+	struct open_files *files = open_files_new();
+
 	(void)source;
-	return strcmp(account_name, "u7") == 0 ? strdup("imap (pid 123) has it open") : NULL;
+	ck_assert_ptr_nonnull(files);
+	ck_assert_int_eq(open_files_add(files, NOBODYS_PID, key_ino_compose(IN_USE, 4)), 0);
+	return files;
 }
 
 static void drop_kernel_caches(void *source, const char *account_name)
@@ -193,7 +198,7 @@ const struct control_subject control_kit_subject = {
 	.ack = NODE_ACK_LOCAL,
 	.count_requests = count_requests,
 	.replicator = &control_kit_replicator,
-	.who_has_open = who_has_open,
+	.list_open_files = list_open_files,
 	.drop_kernel_caches = drop_kernel_caches,
 };
 

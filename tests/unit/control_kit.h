@@ -22,6 +22,7 @@ struct node {
 
 /* A volume with accounts u1 to u40, of which u40 is on the backend only. */
 #define N_ACCOUNTS 40
+#define NOBODYS_PID 4123123
 #define IN_USE 7 /* u7 is held open */
 
 struct replicator {
