@@ -15,6 +15,7 @@
 #include "cache/store.h"
 
 struct adoption;
+struct backlog;
 struct body_fetcher;
 struct body_uploader;
 struct body_evictor;
@@ -41,6 +42,10 @@ struct node {
 	struct object_reaper *reaper;
 	struct torn_writes *torn_writes;
 	struct node_replication replication; /* no functions: there is none */
+	struct backlog *backlog;
+	_Atomic bool is_fenced;
+	enum node_ack ack;
+	_Atomic uint64_t remote_waits;
 	uint32_t account_depth;
 	bool strict_sync;
 	bool plain_puts;

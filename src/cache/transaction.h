@@ -19,9 +19,10 @@ struct transaction {
 	struct change_list changes; /* for the journal; empty when the node has none */
 	unsigned int n_inodes;
 	struct inode *inodes[TRANSACTION_MAX_INODES];
-	uint64_t upload_ino; /* the body that got its first dirty range, or 0 */
-	bool has_garbage;    /* there are new KEY_NODE_GARBAGE records */
-	int64_t local_bytes; /* by so much the local bytes of bodies change */
+	uint64_t upload_ino;    /* the body that got its first dirty range, or 0 */
+	bool has_garbage;       /* there are new KEY_NODE_GARBAGE records */
+	uint64_t changed_bytes; /* about: of records that were put */
+	int64_t local_bytes;    /* by so much the local bytes of bodies change */
 };
 
 int transaction_begin(struct node *node, struct transaction *ret);
