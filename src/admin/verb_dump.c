@@ -8,6 +8,7 @@
 #include "backends/backend_chain.h"
 #include "backends/registry.h"
 #include "cache/body_object.h"
+#include "cache/pack.h"
 #include "replication/owner.h"
 #include "util/cleanup.h"
 #include "util/text_list.h"
@@ -24,13 +25,14 @@ enum kind {
 	KIND_VOLUME,
 	KIND_OWNER,
 	KIND_BODY,
+	KIND_PACK,
 	KIND_SEGMENT, /* or a part of one */
 	KIND_CHECKPOINT,
 };
 
 struct object {
 	enum kind kind;
-	struct uuid body;
+	struct uuid id; /* of a body or pack */
 	struct position position;
 	uint16_t part;
 	uint32_t account;
@@ -46,8 +48,10 @@ static struct object object_of(const char *key)
 		o.kind = KIND_VOLUME;
 	else if (owner_parse_key(key, &o.number))
 		o.kind = KIND_OWNER;
-	else if (body_object_parse_key(key, &account, &o.body))
+	else if (body_object_parse_key(key, &account, &o.id))
 		o.kind = KIND_BODY;
+	else if (pack_parse_key(key, &account, &o.id) && account <= UINT32_MAX)
+		o = (struct object){.kind = KIND_PACK, .id = o.id, .account = (uint32_t)account};
 	else if (position_parse_segment_key(key, &o.position, &o.part))
 		o.kind = KIND_SEGMENT;
 	else if (position_parse_checkpoint_part_key(key, &o.account, &o.number, &o.part))
@@ -98,8 +102,10 @@ static enum admin_status check_kind(const struct dump_arguments *arguments, enum
 			arguments->key);
 	if (arguments->content && kind != KIND_BODY)
 		return verb_usage(&verb_dump, "--content is for bodies");
-	if (arguments->records && kind != KIND_SEGMENT && kind != KIND_CHECKPOINT)
-		return verb_usage(&verb_dump, "--records is for segments, parts and checkpoints");
+	if (arguments->records && kind != KIND_PACK && kind != KIND_SEGMENT &&
+		kind != KIND_CHECKPOINT)
+		return verb_usage(
+			&verb_dump, "--records is for packs, segments, parts and checkpoints");
 	return ADMIN_OK;
 }
 
@@ -147,7 +153,9 @@ static int show(struct dump *dump)
 	case KIND_OWNER:
 		return dump_owner(dump, o.number);
 	case KIND_BODY:
-		return dump_body(dump, &o.body);
+		return dump_body(dump, &o.id);
+	case KIND_PACK:
+		return dump_pack(dump, o.account, &o.id);
 	case KIND_SEGMENT:
 		return dump_segment(dump, &o.position, o.part);
 	case KIND_CHECKPOINT:

@@ -13,13 +13,16 @@
 #include "cache/inode_refs.h"
 #include "cache/node.h"
 #include "cache/store.h"
+#include "util/lock.h"
 
 struct adoption;
+struct backlog;
 struct body_fetcher;
 struct body_uploader;
 struct body_evictor;
 struct change_set;
 struct object_reaper;
+struct packer;
 struct torn_writes;
 
 enum node_backend_call { NODE_BACKEND_PUT, NODE_BACKEND_GET, NODE_BACKEND_REMOVE };
@@ -39,8 +42,14 @@ struct node {
 	struct body_uploader *uploader;
 	struct body_evictor *evictor;
 	struct object_reaper *reaper;
+	struct packer *packer; /* NULL: there is no journal */
+	struct lock pack_lock; /* pack_live.h; behind the locks of inodes */
 	struct torn_writes *torn_writes;
 	struct node_replication replication; /* no functions: there is none */
+	struct backlog *backlog;
+	_Atomic bool is_fenced;
+	enum node_ack ack;
+	_Atomic uint64_t remote_waits;
 	uint32_t account_depth;
 	bool strict_sync;
 	bool plain_puts;

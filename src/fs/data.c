@@ -106,8 +106,7 @@ static void fetched(void *arg, int error, const void *content, size_t content_by
 	/* Also after a failure: the object may have gone because a newer one has taken its place.
 	 */
 	if (!attempt(op, &missing)) {
-		if (error == 0 || memcmp(&missing.object, &op->fetching.object,
-					  sizeof(missing.object)) != 0) {
+		if (error == 0 || !record_same_content(&missing, &op->fetching)) {
 			fetch(op, &missing);
 			return;
 		}
@@ -282,7 +281,7 @@ void fs_write(struct fs *fs, const struct fs_caller *caller, uint64_t ino, uint6
 		.done = done,
 		.arg = arg,
 	};
-	int r = store_check_space(fs->node->store);
+	int r = fs_check_growth(fs);
 
 	if (offset > FS_FILE_MAX_BYTES || size_bytes > FS_FILE_MAX_BYTES - offset)
 		r = -EFBIG;
@@ -362,8 +361,8 @@ void fs_fallocate(struct fs *fs, const struct fs_caller *caller, uint64_t ino, i
 	};
 	int r = check_allocate(mode, offset, size_bytes);
 
-	if (r == 0 && !(mode & FALLOC_FL_PUNCH_HOLE))
-		r = store_check_space(fs->node->store);
+	if (r == 0)
+		r = mode & FALLOC_FL_PUNCH_HOLE ? fs_check_change(fs) : fs_check_growth(fs);
 	if (r < 0)
 		fs_reply_error(done, arg, r);
 	else

@@ -338,7 +338,11 @@ void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_pa
 	int r = check_arguments(&n);
 
 	if (r == 0)
+		r = fs_check_change(fs);
+	if (r == 0)
 		r = parent == new_parent ? rename_until_settled(&n) : rename_between(&n);
+	if (r == 0 && key_ino_account(parent) == KEY_ROOT_ACCOUNT)
+		fs_resolve_acks(fs);
 	if (r == 0 && n.publishes)
 		fs_wait_for_commit(fs, parent, n.lsn, done, arg);
 	else
