@@ -100,6 +100,7 @@ static int use_unstored(struct data_op *op, int error, const void *content, size
 static void fetched(void *arg, int error, const void *content, size_t content_bytes)
 {
 	struct data_op *op = arg;
+	struct node *node = op->fs->node; /* once answered, the fs may go; the node waits for us */
 	struct extent missing;
 
 	error = use_unstored(op, error, content, content_bytes);
@@ -112,7 +113,7 @@ static void fetched(void *arg, int error, const void *content, size_t content_by
 		}
 		finish(op, error);
 	}
-	adoption_leave(op->fs->node, key_ino_account(op->ino));
+	adoption_leave(node, key_ino_account(op->ino));
 	free(op);
 }
 
