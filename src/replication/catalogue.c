@@ -213,6 +213,10 @@ static int add_to_journal(struct catalogue *c, struct catalogue_journal *journal
 		s->problem = link_problem(before, s);
 	if (r == 0 && s->problem != NULL)
 		r = add_hole(c, &s->position, s->position.sequence, s->problem);
+	s->is_later =
+		c->options.not_after_ms != 0 &&
+		((before != NULL && before->is_later) ||
+			(s->problem == NULL && s->segment.created_ms > c->options.not_after_ms));
 	journal->n_segments++;
 	if (journal->end == s->position.sequence) {
 		journal->end++;
