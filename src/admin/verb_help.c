@@ -11,6 +11,8 @@ const struct admin_verb *const admin_verbs[] = {
 	&verb_evict,
 	&verb_metrics,
 	&verb_dump,
+	&verb_export,
+	&verb_restore,
 	&verb_help,
 	NULL,
 };
