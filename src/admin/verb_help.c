@@ -13,6 +13,7 @@ const struct admin_verb *const admin_verbs[] = {
 	&verb_dump,
 	&verb_export,
 	&verb_restore,
+	&verb_fsck,
 	&verb_help,
 	NULL,
 };

@@ -127,7 +127,7 @@ static int take_head(struct catalogue *c, struct fetch_queue *q, char **ret_mess
 	if (r < 0)
 		return r;
 	if (result.error == -ENOENT) {
-		((struct catalogue_segment *)result.arg)->problem = "it is missing";
+		((struct catalogue_segment *)result.arg)->problem = CATALOGUE_MISSING;
 		return 0;
 	}
 	if (result.error < 0) {
@@ -190,7 +190,7 @@ static const char *link_problem(
 		return NULL;
 	if (s->position.sequence == before->position.sequence + 1 &&
 		s->segment.previous_checksum != before->segment.facts.head_checksum)
-		return "it does not follow the one before it";
+		return CATALOGUE_NOT_NEXT;
 	return NULL;
 }
 
@@ -207,7 +207,7 @@ static int add_to_journal(struct catalogue *c, struct catalogue_journal *journal
 	}
 	if (before != NULL && s->position.sequence > before->position.sequence + 1) {
 		missing.sequence = before->position.sequence + 1;
-		r = add_hole(c, &missing, s->position.sequence - 1, "it is missing");
+		r = add_hole(c, &missing, s->position.sequence - 1, CATALOGUE_MISSING);
 	}
 	if (s->problem == NULL)
 		s->problem = link_problem(before, s);

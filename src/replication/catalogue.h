@@ -73,6 +73,10 @@ struct catalogue_journal {
 size_t catalogue_n_journals(const struct catalogue *catalogue);
 const struct catalogue_journal *catalogue_journal(const struct catalogue *catalogue, size_t i);
 
+/* Problems of holes that are in no single object; all others are damage of one. */
+#define CATALOGUE_MISSING "it is missing"
+#define CATALOGUE_NOT_NEXT "it does not follow the one before it"
+
 /* One line for each hole: what is missing or damaged, and why. */
 struct catalogue_hole {
 	struct position position; /* the first one */
@@ -86,6 +90,9 @@ const struct catalogue_hole *catalogue_hole(const struct catalogue *catalogue, s
 uint32_t catalogue_next_account(const struct catalogue *catalogue);
 
 /* ---- accounts */
+
+/* Whether a segment has changes of it. */
+bool catalogue_has_account(const struct catalogue *catalogue, uint32_t account);
 
 struct catalogue_section {
 	char key[POSITION_SEGMENT_KEY_BYTES]; /* of the object */

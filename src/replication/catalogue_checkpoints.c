@@ -35,6 +35,14 @@ const struct catalogue_item *catalogue_items(
 	return items;
 }
 
+bool catalogue_has_account(const struct catalogue *c, uint32_t account)
+{
+	size_t n;
+
+	(void)catalogue_items(c, account, &n);
+	return n > 0;
+}
+
 static int add_number(struct catalogue_numbers *numbers, uint64_t number)
 {
 	size_t capacity = numbers->capacity ? numbers->capacity * 2 : 16;

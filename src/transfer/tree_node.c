@@ -229,6 +229,27 @@ static int open_node(struct tree_node *tree, char **ret_message)
 	return node_open(&options, &tree->node, ret_message);
 }
 
+int tree_node_open_root(struct tree_node *tree, char **ret_message)
+{
+	int r;
+
+	*ret_message = NULL;
+	r = load_root(tree, ret_message);
+	return r < 0 ? r : fs_open(tree->node, &tree->fs);
+}
+
+int tree_node_reload(struct tree_node *tree, char **ret_message)
+{
+	struct catalogue *fresh;
+	int r = load_catalogue(tree, tree->options.not_after_ms, &fresh, ret_message);
+
+	if (r < 0)
+		return r;
+	catalogue_free(tree->catalogue);
+	tree->catalogue = fresh;
+	return 0;
+}
+
 int tree_node_open(
 	const struct tree_node_options *options, struct tree_node **ret, char **ret_message)
 {
@@ -244,10 +265,8 @@ int tree_node_open(
 		r = make_directory(tree, ret_message);
 	if (r == 0)
 		r = open_node(tree, ret_message);
-	if (r == 0)
-		r = load_root(tree, ret_message);
-	if (r == 0)
-		r = fs_open(tree->node, &tree->fs);
+	if (r == 0 && !options->without_root)
+		r = tree_node_open_root(tree, ret_message);
 	if (r < 0) {
 		tree_node_close(tree);
 		return r;

@@ -3,7 +3,7 @@
  * temporary directory, made of what is on the backend, as it is now or was at a time.
  *
  * Nothing is written to the backend: it has to be one that refuses it (read_only_backend.h).
- * Not thread-safe, but for what fs.h allows.
+ * Accounts may be loaded and unloaded by many threads; all else is for one.
  */
 #ifndef MAILFS_TRANSFER_TREE_NODE_H
 #define MAILFS_TRANSFER_TREE_NODE_H
@@ -23,6 +23,7 @@ struct tree_node_options {
 	const char *parent_directory; /* in which the private one is made; NULL: TMPDIR or /tmp */
 	int64_t not_after_ms;         /* catalogue_options; 0: as it is */
 	const atomic_bool *stopping;  /* NULL: never */
+	bool without_root; /* the root account is not loaded yet: tree_node_open_root() */
 };
 
 /* Loads the journals' heads and the root account, whose tree says which accounts there are; if that
@@ -32,10 +33,16 @@ struct tree_node_options {
 int tree_node_open(
 	const struct tree_node_options *options, struct tree_node **ret, char **ret_message);
 
+/* What tree_node_open() leaves to do with without_root. On failure there are no names. */
+int tree_node_open_root(struct tree_node *tree, char **ret_message);
+
+/* Reads the journals' heads anew. No account may be being loaded. */
+int tree_node_reload(struct tree_node *tree, char **ret_message);
+
 /* Removes the directory. NULL is allowed. */
 void tree_node_close(struct tree_node *tree);
 
-struct fs *tree_node_fs(struct tree_node *tree);
+struct fs *tree_node_fs(struct tree_node *tree); /* NULL before tree_node_open_root() */
 struct node *tree_node_node(struct tree_node *tree);
 const struct catalogue *tree_node_catalogue(const struct tree_node *tree);
 
