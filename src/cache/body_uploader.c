@@ -35,6 +35,7 @@ struct queued {
 	uint64_t since_ms; /* monotonic: queued first */
 	uint64_t due_ms;
 	uint64_t pause_ms; /* after its last failure; 0: it did not fail */
+	bool is_dropped;   /* it is not queued again; protected by lock */
 };
 
 struct body_uploader {
@@ -46,6 +47,7 @@ struct body_uploader {
 	struct lock_condition changed;
 	struct list_node queue;          /* of struct queued, by due time; protected by lock */
 	struct list_node retries;        /* likewise: those that failed; protected by lock */
+	struct list_node flying;         /* those in flight; protected by lock */
 	uint64_t n_queued;               /* in a list or in flight; protected by lock */
 	uint64_t n_failing;              /* of these, those that failed; protected by lock */
 	unsigned int in_flight;          /* protected by lock */
@@ -71,6 +73,7 @@ struct body_uploader *body_uploader_new(struct node *node, uint64_t delay_ms)
 	lock_condition_init(&u->changed);
 	list_init(&u->queue);
 	list_init(&u->retries);
+	list_init(&u->flying);
 	return u;
 }
 
@@ -155,6 +158,8 @@ static void end_turn(
 
 	lock_acquire(&u->lock);
 	u->in_flight--;
+	list_remove(&q->node);
+	again = again && !q->is_dropped;
 	if (error < 0)
 		what = note_failure_locked(u, q, error, now_ms);
 	if (error == 0 || !again)
@@ -269,10 +274,12 @@ static unsigned int take_due_locked(struct body_uploader *u, struct queued *ret[
 		return 0;
 	while (u->in_flight < MAX_IN_FLIGHT) {
 		struct list_node *list = first_due_locked(u, &due_ms);
+		struct list_node *first = due_ms > now_ms ? NULL : list_take_first(list);
 
-		if (due_ms > now_ms)
+		if (first == NULL)
 			break;
-		ret[n++] = LIST_ENTRY(list_take_first(list), struct queued, node);
+		list_append(&u->flying, first);
+		ret[n++] = LIST_ENTRY(first, struct queued, node);
 		u->in_flight++;
 	}
 	if (n > 0)
@@ -434,6 +441,81 @@ int body_uploader_flush(struct body_uploader *u, uint64_t deadline_ms)
 	if (r < 0 && u->last_error < 0)
 		r = u->last_error;
 	u->flushing--;
+	lock_release(&u->lock);
+	return r;
+}
+
+/* ---- an account leaves */
+
+/* Moves the account's from one list to another. */
+static void move_account_locked(struct list_node *from, struct list_node *to, uint32_t account)
+{
+	struct list_node all, *node;
+
+	list_init(&all);
+	list_splice(&all, from);
+	while ((node = list_take_first(&all)) != NULL) {
+		struct queued *q = LIST_ENTRY(node, struct queued, node);
+
+		list_append(key_ino_account(q->ino) == account ? to : from, node);
+	}
+}
+
+static bool is_flying_locked(struct body_uploader *u, uint32_t account, bool is_dropped)
+	REQUIRES(u->lock)
+{
+	bool found = false;
+
+	for (struct list_node *n = u->flying.next; n != &u->flying; n = n->next) {
+		struct queued *q = LIST_ENTRY(n, struct queued, node);
+
+		if (key_ino_account(q->ino) != account)
+			continue;
+		q->is_dropped = is_dropped;
+		found = true;
+	}
+	return found;
+}
+
+/* Takes what waits; what flies ends. At the deadline all is as before. */
+static int drop_locked(struct body_uploader *u, uint32_t account, uint64_t deadline_ms)
+	REQUIRES(u->lock)
+{
+	struct list_node taken, *node;
+	int r = 0;
+
+	list_init(&taken);
+	move_account_locked(&u->queue, &taken, account);
+	move_account_locked(&u->retries, &taken, account);
+	while (is_flying_locked(u, account, true) && r == 0)
+		r = lock_condition_wait_until(&u->changed, &u->lock, deadline_ms);
+	if (r < 0 && is_flying_locked(u, account, false))
+		r = -EBUSY;
+	else
+		r = 0;
+	while ((node = list_take_first(&taken)) != NULL) {
+		struct queued *q = LIST_ENTRY(node, struct queued, node);
+
+		if (r < 0) {
+			push_locked(u, q->pause_ms > 0 ? &u->retries : &u->queue, q, q->due_ms);
+			continue;
+		}
+		u->n_queued--;
+		u->n_failing -= q->pause_ms > 0;
+		free(q);
+	}
+	return r;
+}
+
+int body_uploader_drop(struct body_uploader *u, uint32_t account, uint64_t deadline_ms)
+{
+	int r;
+
+	lock_acquire(&u->lock);
+	r = drop_locked(u, account, deadline_ms);
+	if (u->n_failing == 0)
+		u->last_error = 0;
+	lock_condition_broadcast(&u->changed);
 	lock_release(&u->lock);
 	return r;
 }

@@ -97,6 +97,11 @@ uint64_t cut_pending_bytes(struct node *node)
 	return change_set_bytes(node->changes);
 }
 
+uint64_t cut_account_pending_bytes(struct node *node, uint32_t account)
+{
+	return change_set_account_bytes(node->changes, account);
+}
+
 void cut_watch(struct node *node, void (*noted)(void *arg), void *arg)
 {
 	change_set_watch(node->changes, noted, arg);

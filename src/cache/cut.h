@@ -22,6 +22,9 @@ uint64_t cut_last_lsn(struct node *node);
 bool cut_is_needed(struct node *node);
 uint64_t cut_pending_bytes(struct node *node);
 
+/* Of one account; 0: nothing has changed in it since the last cut. */
+uint64_t cut_account_pending_bytes(struct node *node, uint32_t account);
+
 /* As change_set_watch(). */
 void cut_watch(struct node *node, void (*noted)(void *arg), void *arg);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cache/adoption.h"
 #include "cache/body_evictor.h"
 #include "cache/body_fetcher.h"
 #include "cache/body_uploader.h"
@@ -47,6 +48,7 @@ static int make_parts(struct node *node, const struct node_options *o, uint64_t 
 {
 	node->commit = commit_new(node->store);
 	node->accounts = account_table_new(node);
+	node->adoption = adoption_new(node);
 	if (o->journal) {
 		node->changes = change_set_new(o->changes_limit_bytes != 0 ? o->changes_limit_bytes
 									   : DEFAULT_CHANGES_BYTES);
@@ -61,10 +63,10 @@ static int make_parts(struct node *node, const struct node_options *o, uint64_t 
 	node->evictor = body_evictor_new(node, o->cache_size_bytes);
 	node->reaper = object_reaper_new(node);
 	node->torn_writes = torn_writes_new(node, o->torn_settle_ms);
-	if (node->commit == NULL || node->accounts == NULL || node->inodes == NULL ||
-		node->locks == NULL || node->refs == NULL || node->fetcher == NULL ||
-		node->uploader == NULL || node->evictor == NULL || node->reaper == NULL ||
-		node->torn_writes == NULL)
+	if (node->commit == NULL || node->accounts == NULL || node->adoption == NULL ||
+		node->inodes == NULL || node->locks == NULL || node->refs == NULL ||
+		node->fetcher == NULL || node->uploader == NULL || node->evictor == NULL ||
+		node->reaper == NULL || node->torn_writes == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -74,6 +76,8 @@ static int recover_and_start(struct node *node)
 {
 	int r = replay_recover(node);
 
+	if (r == 0)
+		r = adoption_recover(node->adoption);
 	if (r == 0)
 		r = body_evictor_recover(node->evictor);
 
@@ -207,6 +211,7 @@ void node_close(struct node *node)
 	body_fetcher_free(node->fetcher);
 	commit_free(node->commit);
 	account_table_free(node->accounts);
+	adoption_free(node->adoption);
 	inode_cache_free(node->inodes);
 	inode_locks_free(node->locks);
 	inode_refs_free(node->refs);

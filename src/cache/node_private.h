@@ -14,6 +14,7 @@
 #include "cache/node.h"
 #include "cache/store.h"
 
+struct adoption;
 struct body_fetcher;
 struct body_uploader;
 struct body_evictor;
@@ -30,6 +31,7 @@ struct node {
 	struct commit *commit;
 	struct change_set *changes; /* NULL: there is no journal */
 	struct account_table *accounts;
+	struct adoption *adoption;
 	struct inode_cache *inodes;
 	struct inode_locks *locks;
 	struct inode_refs *refs;

@@ -10,7 +10,7 @@
 #include "util/log.h"
 
 /* Written as the first record; doc/format-metadata.md has the history. */
-#define STORE_FORMAT_VERSION 1
+#define STORE_FORMAT_VERSION 2
 #define STORE_FORMAT_MAGIC "mailfs-store"
 
 /* Chosen by measurement: doc/decisions/0003-store-tuning.md. */

@@ -205,6 +205,43 @@ void journal_get_figures(struct journal *j, struct journal_figures *ret)
 	lock_release(&j->lock);
 }
 
+/* Bytes of its sections that wait or are on their way; 0: there are none. */
+static uint64_t segment_bytes(const struct journal_segment *s, uint32_t account)
+{
+	uint64_t bytes = 0;
+	uint32_t n = 0;
+	const struct directory_entry *entry;
+
+	if (!s->is_built)
+		return 0; /* its directory still grows, without the lock */
+	entry = directory_find(&s->segment.directory, account, &n);
+	for (uint32_t i = 0; i < n; i++)
+		bytes += entry[i].section.stored_bytes;
+	return bytes;
+}
+
+bool journal_get_pending(struct journal *j, uint32_t account, uint64_t *ret_ms, uint64_t *ret_bytes)
+{
+	uint64_t noted_bytes = cut_account_pending_bytes(j->node, account);
+	uint64_t since_ms = 0, bytes = noted_bytes, now_ms = clock_monotonic_ms();
+
+	lock_acquire(&j->lock);
+	for (struct list_node *n = j->segments.next; n != &j->segments; n = n->next) {
+		const struct journal_segment *s = LIST_ENTRY(n, struct journal_segment, node);
+		uint64_t here = segment_bytes(s, account);
+
+		bytes += here;
+		if (here > 0 && since_ms == 0)
+			since_ms = s->since_ms;
+	}
+	if (since_ms == 0 && noted_bytes > 0)
+		since_ms = j->dirty_since_ms;
+	lock_release(&j->lock);
+	*ret_ms = since_ms != 0 && since_ms < now_ms ? now_ms - since_ms : 0;
+	*ret_bytes = bytes;
+	return bytes > 0;
+}
+
 /* ---- opening and closing */
 
 /* Under the change set's lock. */

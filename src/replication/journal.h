@@ -39,8 +39,11 @@ struct journal_options {
 	uint32_t commit_timeout_ms; /* after which a waiter is told -ETIMEDOUT */
 	uint32_t max_in_flight;     /* segments; 1 to JOURNAL_MAX_IN_FLIGHT */
 	bool plain_puts;            /* the store does not keep the promise of put-if-absent */
-	uint64_t part_bytes;        /* 0: JOURNAL_PART_BYTES */
-	uint64_t memory_bytes;      /* 0: JOURNAL_MEMORY_BYTES */
+	bool syncs_notes;           /* what is noted of a segment is on this disk before its put */
+	bool catches_up;            /* -EUCLEAN does not come: see journal_open() */
+	bool never_reuses;     /* -EALREADY instead of putting a number again: see journal_open() */
+	uint64_t part_bytes;   /* 0: JOURNAL_PART_BYTES */
+	uint64_t memory_bytes; /* 0: JOURNAL_MEMORY_BYTES */
 };
 
 /* Finds where the journal ends, on the backend, and what the node has changed since; then starts.
@@ -48,7 +51,11 @@ struct journal_options {
  * backend. *ret_message: malloc()ed sentence for the user.
  *   -ESTALE   the journal was sealed, or written by another: this state is superseded
  *   -EUCLEAN  the backend has segments that this store does not know of (power was lost): it has to
- *             catch up from the journal first
+ *             catch up from the journal first. With catches_up the accounts in these segments
+ *             become absent (cache/adoption.h), and the journal goes on behind them
+ *   -EALREADY with never_reuses: puts of an earlier process may still land where this one would go
+ *             on. That journal has to be sealed, and another incarnation opened, which takes up
+ *             what the sealed one has
  *   -EBADMSG  a segment or a note is damaged; errors of the backend; -EINVAL, -ENOMEM. */
 int journal_open(struct node *node, struct backend *backend, const struct journal_options *options,
 	struct journal **ret, char **ret_message);
@@ -82,5 +89,10 @@ struct journal_figures {
 };
 
 void journal_get_figures(struct journal *journal, struct journal_figures *ret);
+
+/* Changes of one account that are not on the backend: the age of the oldest, and their bytes, both
+ * about. False: there are none. */
+bool journal_get_pending(
+	struct journal *journal, uint32_t account, uint64_t *ret_ms, uint64_t *ret_bytes);
 
 #endif

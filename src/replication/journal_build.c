@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "util/clock.h"
+#include "util/failpoint.h"
 
 #define ACCOUNT_BYTES sizeof(uint32_t) /* in front of the store's keys, not of a section's */
 
@@ -48,13 +49,15 @@ void journal_segment_free(struct journal_segment *segment)
 static int find_previous(struct journal *j, uint32_t account, struct position *ret, bool *ret_has)
 {
 	uint64_t *sequence = map64_find(&j->latest, (uint64_t)account + 1);
+	struct shipped_position latest = {
+		.node = j->options.node, .incarnation = j->options.incarnation};
 	int r = 0;
 
-	*ret = (struct position){.node = j->options.node, .incarnation = j->options.incarnation};
 	if (sequence != NULL)
-		ret->sequence = *sequence;
+		latest.sequence = *sequence;
 	else
-		r = shipped_latest(j->node, account, &ret->incarnation, &ret->sequence);
+		r = shipped_latest(j->node, account, &latest);
+	*ret = (struct position){latest.node, latest.incarnation, latest.sequence};
 	*ret_has = r == 0;
 	return r == -ENOENT ? 0 : r;
 }
@@ -125,7 +128,10 @@ static int make_put(struct build *b, uint16_t part)
 			     : segment_encode(segment, &put->frame);
 	b->segment->note.checksum = put->frame.head_checksum;
 	if (r == 0 && part == 0)
-		r = shipped_note(b->journal->node, &b->segment->note);
+		r = shipped_note(
+			b->journal->node, &b->segment->note, b->journal->options.syncs_notes);
+	if (part == 0)
+		failpoint("journal.noted");
 	if (r == 0)
 		r = add_put(b, put);
 	if (r < 0)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "util/clock.h"
+#include "util/failpoint.h"
 #include "util/log.h"
 
 void journal_put_free(struct journal_put *put)
@@ -91,6 +92,7 @@ static void done(struct backend_result *result, void *arg)
 	struct journal_put *put = arg;
 	struct journal *j = put->segment->journal;
 
+	failpoint(put->part > 0 ? "journal.part_put" : "journal.put");
 	lock_acquire(&j->lock);
 	if (put->looks)
 		settle_look_locked(j, put, result);

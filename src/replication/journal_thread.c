@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include "util/clock.h"
+#include "util/failpoint.h"
 #include "util/log.h"
 
 #define LONGEST_WAIT_MS 60000
@@ -47,7 +48,8 @@ static void note_and_free(struct journal *j, struct list_node *complete)
 		struct journal_segment *s = LIST_ENTRY(node, struct journal_segment, node);
 
 		if (s->n_puts > 0)
-			(void)shipped_complete(j->node, &s->note, s->accounts, s->n_accounts);
+			(void)shipped_complete(
+				j->node, &s->note, &j->options.node, s->accounts, s->n_accounts);
 		journal_segment_free(s);
 	}
 }
@@ -80,6 +82,8 @@ void journal_step_locked(struct journal *j, uint64_t until_ms)
 	journal_collect_locked(j, &answered);
 	if (!list_is_empty(&complete) || !list_is_empty(&answered)) {
 		lock_release(&j->lock);
+		if (!list_is_empty(&complete))
+			failpoint("journal.complete");
 		journal_answer(&answered);
 		note_and_free(j, &complete);
 		lock_acquire(&j->lock);

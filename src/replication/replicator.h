@@ -22,7 +22,14 @@ struct replicator_options {
 	struct node *node; /* node_options.journal; outlives it, as does the backend */
 	struct backend *backend;
 	struct uuid volume;
-	struct uuid node_uuid; /* of the state directory */
+	struct uuid node_uuid; /* with incarnation and epoch: of the state directory */
+	uint64_t incarnation;
+	uint64_t epoch; /* the newest that it has owned, with all journals before it ended; 0: none
+			 */
+
+	/* They have changed: on return they are durable in the state directory. NULL in tests. */
+	int (*note)(void *arg, uint64_t incarnation, uint64_t epoch);
+	void *note_arg;
 	uint32_t commit_interval_ms, commit_window_ms, commit_timeout_ms;
 	uint64_t retention_ms; /* how long what was replaced or removed is kept for restore --at */
 	uint64_t quiet_ms;     /* an account that has not changed for so long gets a checkpoint */
@@ -32,9 +39,11 @@ struct replicator_options {
 	bool plain_puts;
 };
 
-/* Becomes the owner, ends the journals of those before, finds out what is where; then accounts that
- * are not here load when they are asked for. Blocks for the backend. *ret_message: malloc()ed.
- *   -ESTALE  another node has become the owner meanwhile; errors as journal_open()'s. */
+/* Becomes the owner, ends the journals of those before, finds out what is where, and brings the
+ * root account here; then accounts that are not here load when they are asked for. Blocks for the
+ * backend. *ret_message: malloc()ed.
+ *   -ESTALE  another node has become the owner: what is in the state directory is superseded;
+ *            errors as journal_open()'s. */
 int replicator_open(
 	const struct replicator_options *options, struct replicator **ret, char **ret_message);
 

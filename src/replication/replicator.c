@@ -1,0 +1,269 @@
+#include <config.h>
+#include "replication/replicator.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/account_list.h"
+#include "cache/adoption.h"
+#include "cache/key.h"
+#include "replication/replicator_private.h"
+#include "replication/takeover.h"
+#include "util/failpoint.h"
+#include "util/log.h"
+#include "util/message.h"
+
+/* Each begins another incarnation, which nothing can be on its way to. */
+#define MAX_INCARNATIONS_BEGUN 3
+
+/* ---- ownership */
+
+static int note(struct replicator *r, uint64_t incarnation, uint64_t epoch, char **ret_message)
+{
+	int result = r->options.note == NULL
+			     ? 0
+			     : r->options.note(r->options.note_arg, incarnation, epoch);
+
+	return result < 0 ? message_set(ret_message, result,
+				    "cannot note the ownership in the state directory: %s",
+				    strerror(-result))
+			  : 0;
+}
+
+static int superseded(char **ret_message)
+{
+	return message_set(ret_message, -ESTALE,
+		"another node owns the volume now: what is in the state directory is superseded");
+}
+
+/* What this node claims: the epoch behind `newest` (NULL: the first). */
+static int claim(struct replicator *r, const struct owner *newest, char **ret_message)
+{
+	int result;
+
+	r->owner.epoch = newest != NULL ? newest->epoch + 1 : 1;
+	result = owner_claim(r->options.backend, &r->owner, r->options.plain_puts, ret_message);
+	if (result == -EEXIST)
+		return -ESTALE;
+	if (result == 0)
+		log_info("this node owns the volume in epoch %" PRIu64 ", incarnation %" PRIu64,
+			r->owner.epoch, r->owner.incarnation);
+	return result;
+}
+
+/* From here on nobody else writes; then that is noted, so that the next start need not look. */
+static int end_others(struct replicator *r, char **ret_message)
+{
+	struct takeover_options options = {.backend = r->options.backend,
+		.self = &r->owner,
+		.plain_puts = r->options.plain_puts};
+	int result = takeover_seal_others(&options, ret_message);
+
+	if (result == 0)
+		result = note(r, r->owner.incarnation, r->owner.epoch, ret_message);
+	return result;
+}
+
+/* What was never shipped would be mixed with what the other has done since. */
+static int check_claim(struct replicator *r, const struct owner *newest, char **ret_message)
+{
+	int has;
+
+	if (newest == NULL || memcmp(newest->node.bytes, r->owner.node.bytes, UUID_BYTES) == 0)
+		return 0;
+	if (r->options.plain_puts)
+		return message_set(ret_message, -EOPNOTSUPP,
+			"another node owns the volume, and this store does not keep the promise "
+			"of conditional writes, so that its journal cannot be ended safely; when "
+			"that node is gone for ever, remove the objects below %s",
+			OWNER_PREFIX);
+	has = account_list_has(r->options.node, KEY_ROOT_ACCOUNT);
+	return has > 0 ? superseded(ret_message) : has;
+}
+
+static int become_owner(struct replicator *r, char **ret_message)
+{
+	struct owner found, *newest = &found;
+	int result = owner_find(r->options.backend, &r->options.volume, &found, ret_message);
+
+	if (result == -ENOENT)
+		newest = NULL;
+	else if (result < 0)
+		return result;
+	switch (owner_relate(newest, &r->owner.node, r->owner.incarnation, r->options.epoch)) {
+	case OWNER_SUPERSEDED:
+		return superseded(ret_message);
+	case OWNER_MINE:
+		r->owner = found;
+		return found.epoch == r->options.epoch ? 0 : end_others(r, ret_message);
+	case OWNER_CLAIMABLE:
+		break;
+	}
+	result = check_claim(r, newest, ret_message);
+	if (result == 0)
+		result = claim(r, newest, ret_message);
+	return result == 0 ? end_others(r, ret_message) : result;
+}
+
+/* Something of this node's own may still land in the journal of its present incarnation. It is
+ * noted first: a start that finds a higher one than the owner record has goes on with the claim. */
+static int begin_incarnation(struct replicator *r, char **ret_message)
+{
+	struct owner before = r->owner;
+	int result = note(r, before.incarnation + 1, before.epoch, ret_message);
+
+	failpoint("replicator.incarnation");
+	r->owner.incarnation = before.incarnation + 1;
+	if (result == 0)
+		result = claim(r, &before, ret_message);
+	return result == 0 ? end_others(r, ret_message) : result;
+}
+
+/* ---- opening */
+
+static int try_journal(struct replicator *r, char **ret_message)
+{
+	const struct replicator_options *o = &r->options;
+	struct journal_options options = {.node = r->owner.node,
+		.incarnation = r->owner.incarnation,
+		.commit_interval_ms = o->commit_interval_ms,
+		.commit_window_ms = o->commit_window_ms,
+		.commit_timeout_ms = o->commit_timeout_ms,
+		.max_in_flight = REPLICATOR_SEGMENTS_IN_FLIGHT,
+		.plain_puts = o->plain_puts,
+		.syncs_notes = o->syncs_notes,
+		.catches_up = true,
+		.never_reuses = true};
+
+	return journal_open(o->node, o->backend, &options, &r->journal, ret_message);
+}
+
+static int open_journal(struct replicator *r, char **ret_message)
+{
+	int result = try_journal(r, ret_message);
+
+	for (int i = 0; result == -EALREADY && i < MAX_INCARNATIONS_BEGUN; i++) {
+		log_info("%s: a new incarnation begins",
+			*ret_message != NULL ? *ret_message : "the journal is in doubt");
+		free(*ret_message);
+		*ret_message = NULL;
+		result = begin_incarnation(r, ret_message);
+		if (result == 0)
+			result = try_journal(r, ret_message);
+	}
+	return result;
+}
+
+static void wait_for_journal(
+	void *arg, uint64_t lsn, void (*wait_done)(void *arg, int error), void *done_arg)
+{
+	struct replicator *r = arg;
+
+	journal_wait(r->journal, lsn, wait_done, done_arg);
+}
+
+static void load(void *arg, uint32_t account)
+{
+	struct replicator *r = arg;
+
+	loader_load(r->loader, account, loader_thread_priority());
+}
+
+static int open_all(struct replicator *r, char **ret_message)
+{
+	struct loader_options loader = {.node = r->options.node,
+		.backend = r->options.backend,
+		.volume = r->options.volume};
+	struct node_replication replication = {.wait = wait_for_journal, .load = load, .arg = r};
+	int result = become_owner(r, ret_message);
+
+	failpoint("replicator.owner");
+	if (result == 0)
+		result = open_journal(r, ret_message);
+	if (result == 0)
+		result = loader_new(&loader, &r->loader);
+	if (result < 0)
+		return result;
+	node_set_replication(r->options.node, &replication);
+	return replicator_find_accounts(r, ret_message);
+}
+
+int replicator_open(
+	const struct replicator_options *options, struct replicator **ret, char **ret_message)
+{
+	struct replicator *r = calloc(1, sizeof(*r));
+	int result;
+
+	*ret_message = NULL;
+	if (r == NULL)
+		return -ENOMEM;
+	r->options = *options;
+	lock_init(&r->lock);
+	r->owner = (struct owner){.volume = options->volume,
+		.node = options->node_uuid,
+		.incarnation = options->incarnation > 0 ? options->incarnation : 1};
+	result = open_all(r, ret_message);
+	if (result < 0) {
+		if (*ret_message == NULL)
+			(void)message_set(ret_message, result, "cannot begin to replicate: %s",
+				strerror(-result));
+		(void)replicator_close(r, 0, false);
+		return result;
+	}
+	*ret = r;
+	return 0;
+}
+
+int replicator_close(struct replicator *r, uint32_t timeout_ms, bool with_checkpoints)
+{
+	int result;
+
+	if (r == NULL)
+		return 0;
+	(void)with_checkpoints;
+	loader_stop(r->loader);
+	result = journal_close(r->journal, timeout_ms);
+	node_set_replication(r->options.node, NULL);
+	loader_free(r->loader);
+	lock_done(&r->lock);
+	free(r);
+	return result;
+}
+
+/* ---- figures */
+
+void replicator_get_figures(struct replicator *r, struct replicator_figures *ret)
+{
+	struct adoption_figures adoption;
+
+	adoption_get_figures(r->options.node, &adoption);
+	*ret = (struct replicator_figures){
+		.epoch = r->owner.epoch,
+		.incarnation = r->owner.incarnation,
+		.accounts_here = account_list_count(r->options.node),
+		.accounts_absent = adoption.absent,
+		.accounts_loading = adoption.loading,
+		.accounts_failed = adoption.failed,
+	};
+	journal_get_figures(r->journal, &ret->journal);
+}
+
+bool replicator_get_account(struct replicator *r, uint32_t account, struct replicator_account *ret)
+{
+	static const int places[] = {
+		[ADOPTION_HERE] = REPLICATOR_HERE,
+		[ADOPTION_ABSENT] = REPLICATOR_ABSENT,
+		[ADOPTION_LOADING] = REPLICATOR_LOADING,
+		[ADOPTION_FAILED] = REPLICATOR_FAILED,
+	};
+	struct replicator_account result = {.account = account};
+	enum adoption_place place = adoption_place(r->options.node, account, &result.error);
+
+	if (place == ADOPTION_HERE && account_list_has(r->options.node, account) <= 0)
+		return false;
+	result.place = places[place];
+	(void)journal_get_pending(r->journal, account, &result.pending_ms, &result.pending_bytes);
+	*ret = result;
+	return true;
+}

@@ -1,0 +1,35 @@
+/*
+ * replicator_private.h: what the parts of a replicator share: replicator.c (life, figures),
+ * replicator_accounts.c (what is here and what is not), replicator_jobs.c (what mailfs-admin asks
+ * for), keeper.c (checkpoints, truncation).
+ */
+#ifndef MAILFS_REPLICATION_REPLICATOR_PRIVATE_H
+#define MAILFS_REPLICATION_REPLICATOR_PRIVATE_H
+
+#include "replication/journal.h"
+#include "replication/loader.h"
+#include "replication/owner.h"
+#include "replication/replicator.h"
+#include "util/lock.h"
+
+/* Few, so that under load the next cut gathers what comes while they are on their way. */
+#define REPLICATOR_SEGMENTS_IN_FLIGHT 4
+
+struct keeper;
+
+struct replicator {
+	struct replicator_options options;
+	struct owner owner;      /* this node's record: node, incarnation, epoch */
+	struct journal *journal; /* of owner.node and owner.incarnation */
+	struct loader *loader;
+	struct keeper *keeper; /* NULL: there is none (yet) */
+	struct lock lock;      /* for what the parts add here */
+};
+
+/* ---- replicator_accounts.c */
+
+/* Finds out which accounts are here; brings the root account here if the backend has one. Blocks
+ * for the backend. */
+int replicator_find_accounts(struct replicator *r, char **ret_message);
+
+#endif
