@@ -27,15 +27,16 @@ struct export
 	struct transfer_figures figures;
 };
 
-static void note_problem(void *arg, const char *path, const char *what, int error)
+static void note_problem(void *arg, const struct transfer_problem *problem)
 {
+	const char *path = problem->path, *what = problem->what;
 	struct export *e = arg;
 
-	(void)verb_fail("%s: %s: %s", path, what, strerror(-error));
+	(void)verb_fail("%s: %s: %s", path, what, strerror(-problem->error));
 	if (json_array_size(e->problems) < LISTED_PROBLEMS_MAX)
 		(void)json_array_append_new(
 			e->problems, json_pack("{s:s%, s:s, s:s}", "path", path, strlen(path),
-					     "problem", what, "reason", strerror(-error)));
+					     "problem", what, "reason", strerror(-problem->error)));
 }
 
 /* ---- loading */

@@ -30,12 +30,30 @@ struct walk {
 	char path[PATH_BYTES + 1]; /* of what is looked at, from the top */
 };
 
-void transfer_problem(struct transfer *t, const char *path, const char *what, int error)
+static void tell(struct transfer *t, const struct transfer_problem *problem)
 {
 	lock_acquire(&t->lock);
 	t->figures.problems++;
-	t->options.problem(t->options.arg, *path == '\0' ? "." : path, what, error);
+	t->options.problem(t->options.arg, problem);
 	lock_release(&t->lock);
+}
+
+void transfer_problem(struct transfer *t, const char *path, const char *what, int error)
+{
+	struct transfer_problem problem = {
+		.path = *path == '\0' ? "." : path, .what = what, .error = error};
+
+	tell(t, &problem);
+}
+
+void transfer_lost(struct transfer *t, const char *path, const char *what, int error)
+{
+	struct transfer_problem problem = {.path = *path == '\0' ? "." : path,
+		.what = what,
+		.error = error,
+		.is_at_source = true};
+
+	tell(t, &problem);
 }
 
 static void count(struct transfer *t, uint64_t *figure)
@@ -162,10 +180,11 @@ static int end_any(struct walk *w, const struct fs_attributes *a, int64_t parent
 			(void)sink->ops->remove_file(sink, parent, name);
 		return 0;
 	}
-	if (failed)
-		r = -EIO;
-	else
-		r = sink->ops->link(sink, first, parent, name);
+	if (failed) {
+		transfer_lost(w->t, w->path, "a name of a file that could not be copied", -EIO);
+		return 0;
+	}
+	r = sink->ops->link(sink, first, parent, name);
 	if (r < 0)
 		transfer_problem(w->t, w->path, "it cannot be linked", r);
 	else
@@ -199,7 +218,7 @@ static int visit_directory(
 
 	if (w->depth == TRANSFER_MAX_DEPTH) {
 		if (!w->is_second)
-			transfer_problem(t, w->path, "it is too deep", -ELOOP);
+			transfer_lost(t, w->path, "it is too deep", -ELOOP);
 		return 0;
 	}
 	if (w->is_second)
@@ -249,7 +268,7 @@ static int visit(struct walk *w, uint64_t directory, int64_t parent, uint64_t in
 	r = fs_getattr(w->t->options.source, ino, &a);
 	if (r < 0) {
 		if (!w->is_second)
-			transfer_problem(w->t, w->path, "it cannot be looked at", r);
+			transfer_lost(w->t, w->path, "it cannot be looked at", r);
 		r = 0;
 	} else if (S_ISDIR(a.mode)) {
 		r = visit_directory(w, &a, parent, name);
@@ -272,7 +291,7 @@ static int walk_entries(struct walk *w, uint64_t ino, int64_t handle, struct bat
 		r = fs_readdir(o->source, ino, offset, false, take_entry, batch);
 		if (r < 0) {
 			if (!w->is_second)
-				transfer_problem(w->t, w->path, "it cannot be listed", r);
+				transfer_lost(w->t, w->path, "it cannot be listed", r);
 			return 0;
 		}
 		for (size_t i = 0; i < batch->n && r == 0; i++) {

@@ -22,8 +22,14 @@
 #define TRANSFER_BUFFER_BYTES (1U << 20)
 #define TRANSFER_MAX_DEPTH 256
 
-/* `path` is from the top; `what` says what could not be done. One call at a time. */
-typedef void transfer_problem_fn(void *arg, const char *path, const char *what, int error);
+/* What could not be done with a file or directory. One call at a time. */
+struct transfer_problem {
+	const char *path; /* from the top */
+	const char *what; /* never freed */
+	int error;
+	bool is_at_source; /* it cannot be had; else the sink does not take it */
+};
+typedef void transfer_problem_fn(void *arg, const struct transfer_problem *problem);
 
 struct transfer_options {
 	struct fs *source;

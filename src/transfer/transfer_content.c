@@ -13,6 +13,7 @@ struct file {
 	struct fs_attributes attributes;
 	int64_t handle;
 	uint64_t copied_bytes;
+	bool sink_failed;
 	char path[];
 };
 
@@ -38,8 +39,10 @@ static int copy_range(struct file *f, uint64_t offset, uint64_t end, void *buffe
 		if (n <= 0)
 			return n < 0 ? (int)n : -EIO;
 		r = o->sink->ops->write(o->sink, f->handle, offset, buffer, (size_t)n);
-		if (r < 0)
+		if (r < 0) {
+			f->sink_failed = true;
 			return r;
+		}
 		offset += (uint64_t)n;
 		f->copied_bytes += (uint64_t)n;
 	}
@@ -98,12 +101,14 @@ int transfer_xattrs(struct transfer *t, uint64_t ino, int64_t handle)
 }
 
 /* What is half is taken away by the second walk. */
-static void note_failure(struct file *f, const char *what, int error)
+static void note_failure(struct file *f, int error)
 {
 	struct transfer *t = f->transfer;
 
-	if (error != -ECANCELED)
-		transfer_problem(t, f->path, what, error);
+	if (f->sink_failed)
+		transfer_problem(t, f->path, "its content cannot be written", error);
+	else if (error != -ECANCELED)
+		transfer_lost(t, f->path, "its content cannot be read", error);
 	lock_acquire(&t->lock);
 	if (map64_insert(&t->failed, f->attributes.ino) == NULL)
 		t->out_of_memory = true;
@@ -116,12 +121,11 @@ static void copy_file(void *arg)
 	struct transfer *t = f->transfer;
 	struct sink *sink = t->options.sink;
 	CLEANUP_FREE void *buffer = malloc(TRANSFER_BUFFER_BYTES);
-	const char *what = "its content cannot be copied";
 	int r = buffer == NULL ? -ENOMEM : copy_data(f, buffer);
 	int attributes_error;
 
 	if (r < 0) {
-		note_failure(f, what, r);
+		note_failure(f, r);
 	} else {
 		attributes_error = transfer_xattrs(t, f->attributes.ino, f->handle);
 		if (attributes_error < 0)

@@ -21,7 +21,9 @@ struct transfer {
 	bool out_of_memory;
 };
 
+/* Of the sink, and of the source. */
 void transfer_problem(struct transfer *t, const char *path, const char *what, int error);
+void transfer_lost(struct transfer *t, const char *path, const char *what, int error);
 
 /* Copies content and attributes of a file, which is queued; takes over the handle. `path` is
  * copied. -ENOMEM. */

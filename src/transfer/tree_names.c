@@ -55,9 +55,8 @@ static bool take_entry(void *arg, const char *name, uint64_t ino, uint32_t mode,
 	return listing->error == 0;
 }
 
-static int list_directory(struct tree_node *tree, const char *path, struct listing *listing)
+static int list_directory(struct fs *fs, const char *path, struct listing *listing)
 {
-	struct fs *fs = tree_node_fs(tree);
 	struct fs_attributes a;
 	int r = fs_calls_find(fs, FS_ROOT_INO, path, &a);
 
@@ -70,25 +69,30 @@ static int list_directory(struct tree_node *tree, const char *path, struct listi
 	return r < 0 ? r : listing->error;
 }
 
-int tree_node_list(struct tree_node *tree, struct tree_node_accounts *ret)
+int tree_node_list_of(struct fs *fs, struct tree_node_accounts *ret)
 {
 	struct listing listing = {.accounts = ret};
 	int r;
 
 	*ret = (struct tree_node_accounts){0};
-	r = list_directory(tree, "", &listing);
+	r = list_directory(fs, "", &listing);
 	/* Accounts are at most two levels deep; below the first level are no directories of the
 	 * root account that could lead to more. */
 	for (size_t i = 0; r == 0 && i < listing.directories.n; i++) {
 		struct listing below = {.accounts = ret};
 
-		r = list_directory(tree, listing.directories.accounts[i].name, &below);
+		r = list_directory(fs, listing.directories.accounts[i].name, &below);
 		tree_node_list_done(&below.directories);
 	}
 	tree_node_list_done(&listing.directories);
 	if (r < 0)
 		tree_node_list_done(ret);
 	return r;
+}
+
+int tree_node_list(struct tree_node *tree, struct tree_node_accounts *ret)
+{
+	return tree_node_list_of(tree_node_fs(tree), ret);
 }
 
 void tree_node_list_done(struct tree_node_accounts *accounts)

@@ -57,6 +57,7 @@ struct tree_node_accounts {
 
 /* All that the root account's tree names. -ENOMEM, errors of fs.h. */
 int tree_node_list(struct tree_node *tree, struct tree_node_accounts *ret);
+int tree_node_list_of(struct fs *fs, struct tree_node_accounts *ret); /* of any filesystem */
 void tree_node_list_done(struct tree_node_accounts *accounts);
 
 /* The account of this name; slashes around it do not count. -ENOENT: there is none, -EINVAL: it is

@@ -46,11 +46,11 @@ static void teardown(void)
 	ck_assert_int_eq(file_io_remove_tree(scratch), 0);
 }
 
-static void problem(void *arg, const char *path, const char *what, int error)
+static void problem(void *arg, const struct transfer_problem *p)
 {
 	(void)arg;
 	n_problems++;
-	snprintf(last_problem, sizeof(last_problem), "%s: %s: %d", path, what, error);
+	snprintf(last_problem, sizeof(last_problem), "%s: %s: %d", p->path, p->what, p->error);
 }
 
 /* ---- a tree with everything in it */
