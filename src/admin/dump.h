@@ -33,7 +33,7 @@ int dump_body(struct dump *dump, const struct uuid *id);
 /* part 0: the segment itself. */
 int dump_segment(struct dump *dump, const struct position *position, uint16_t part);
 
-int dump_checkpoint(struct dump *dump, uint32_t account, uint64_t number);
+int dump_checkpoint(struct dump *dump, uint32_t account, uint64_t number, uint16_t part);
 
 /* ---- for these */
 

@@ -46,7 +46,7 @@ static struct object object_of(const char *key)
 		o.kind = KIND_BODY;
 	else if (position_parse_segment_key(key, &o.position, &o.part))
 		o.kind = KIND_SEGMENT;
-	else if (position_parse_checkpoint_key(key, &o.account, &o.number))
+	else if (position_parse_checkpoint_part_key(key, &o.account, &o.number, &o.part))
 		o.kind = KIND_CHECKPOINT;
 	return o;
 }
@@ -144,7 +144,7 @@ static int show(struct dump *dump)
 	case KIND_SEGMENT:
 		return dump_segment(dump, &o.position, o.part);
 	case KIND_CHECKPOINT:
-		return dump_checkpoint(dump, o.account, o.number);
+		return dump_checkpoint(dump, o.account, o.number, o.part);
 	case KIND_NONE:
 		break;
 	}

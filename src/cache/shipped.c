@@ -107,6 +107,11 @@ int shipped_forget(struct node *node, const struct shipped *segment)
 	return write_and_free(node, batch);
 }
 
+int shipped_sync(struct node *node)
+{
+	return store_sync(node->store);
+}
+
 int shipped_load(struct node *node, struct shipped ret[SHIPPED_MAX_NOTES], size_t *ret_n)
 {
 	struct key from = key_node(KEY_NODE_JOURNAL), to = key_node_end(KEY_NODE_JOURNAL);

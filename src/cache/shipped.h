@@ -51,4 +51,7 @@ int shipped_latest(struct node *node, uint32_t account, struct shipped_position 
 int shipped_set_latest(
 	struct node *node, uint32_t account, const struct shipped_position *position);
 
+/* What was noted so far is on stable storage when it returns. */
+int shipped_sync(struct node *node);
+
 #endif

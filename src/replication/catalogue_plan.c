@@ -364,9 +364,11 @@ static void add_checkpoint(struct planner *p, struct catalogue_plan *plan)
 	const struct directory *directory = &p->checkpoint.directory;
 	char key[POSITION_CHECKPOINT_KEY_BYTES];
 
-	position_checkpoint_key(p->account, p->checkpoint.number, key);
-	for (uint32_t i = 0; i < directory->n_entries; i++)
+	for (uint32_t i = 0; i < directory->n_entries; i++) {
+		position_checkpoint_part_key(
+			p->account, p->checkpoint.number, directory->entries[i].part, key);
 		add_section(plan, key, &directory->entries[i], i == 0);
+	}
 	plan->has_checkpoint = true;
 	plan->checkpoint_number = p->checkpoint.number;
 	plan->last = p->checkpoint.position;

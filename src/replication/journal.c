@@ -271,6 +271,7 @@ static struct journal *journal_new(
 	if (j->options.memory_bytes == 0)
 		j->options.memory_bytes = JOURNAL_MEMORY_BYTES;
 	lock_init(&j->lock);
+	lock_init(&j->watch_lock);
 	lock_condition_init(&j->changed);
 	list_init(&j->segments);
 	list_init(&j->waiters);
@@ -288,6 +289,7 @@ static void journal_free(struct journal *j)
 	section_builder_free(j->builder);
 	map64_done(&j->latest);
 	lock_condition_done(&j->changed);
+	lock_done(&j->watch_lock);
 	lock_done(&j->lock);
 	free(j);
 }

@@ -21,7 +21,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "backends/backend.h"
+#include "cache/cut.h"
 #include "cache/node.h"
+#include "replication/position.h"
 #include "util/uuid.h"
 
 #define JOURNAL_MAX_IN_FLIGHT 64
@@ -74,6 +76,49 @@ int journal_flush(struct journal *journal, uint32_t timeout_ms);
  * found again by the next open. Waits for puts under way, which their time limit ends. NULL is
  * allowed. */
 int journal_close(struct journal *journal, uint32_t timeout_ms);
+
+/* ---- for the keeper of what is on the backend (keeper.h) */
+
+struct journal_account {
+	uint32_t account;
+	uint64_t stored_bytes;
+};
+
+/* A segment that is complete: it and all before it are on the backend. */
+struct journal_completed {
+	uint64_t sequence;
+	int64_t created_ms;
+	uint64_t bytes; /* of its objects */
+	uint16_t n_parts;
+	const struct journal_account *accounts; /* sorted */
+	size_t n_accounts;
+};
+
+/* `completed` is called of every segment that becomes complete from now on, in order, from the
+ * journal's thread and before anybody is told that it is; *ret_sequence (NULL: not wanted) is the
+ * last that is complete already (of it and those before it there may come calls all the same).
+ * NULL: none any more; waits for one under way. It must not call the journal. */
+void journal_watch(struct journal *journal,
+	void (*completed)(void *arg, const struct journal_completed *segment), void *arg,
+	uint64_t *ret_sequence);
+
+/* A moment of the node, of which the backend has everything. */
+struct journal_snapshot {
+	const uint32_t *accounts; /* the caller's: which positions are wanted */
+	size_t n_accounts;
+	struct cut *cut; /* the caller's: cut_done(), soon */
+	int64_t cut_ms;
+	uint64_t sequence; /* of the last segment that has changes from before it; 0: none */
+	struct position
+		*positions; /* of each account's latest segment by then; the caller's array */
+	bool *has_position; /* false: nothing of the account was ever shipped; likewise */
+};
+
+/* Shares the next cut, and waits until it is complete. A cut that is not due anyway is made for it
+ * only if nothing has changed since the last, or at once if `now`. One at a time: -EBUSY.
+ * -ETIMEDOUT, -ESTALE, -ECANCELED (also soon after *stopping; NULL: never), errors of the store. */
+int journal_snapshot(struct journal *journal, struct journal_snapshot *snapshot, bool now,
+	uint32_t timeout_ms, const _Atomic bool *stopping);
 
 struct journal_figures {
 	uint64_t last_sequence; /* of the last segment that is complete; 0: there is none */

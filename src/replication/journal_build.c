@@ -45,8 +45,7 @@ void journal_segment_free(struct journal_segment *segment)
 
 /* ---- objects */
 
-/* False: there is none. */
-static int find_previous(struct journal *j, uint32_t account, struct position *ret, bool *ret_has)
+int journal_find_latest(struct journal *j, uint32_t account, struct position *ret, bool *ret_has)
 {
 	uint64_t *sequence = map64_find(&j->latest, (uint64_t)account + 1);
 	struct shipped_position latest = {
@@ -76,7 +75,7 @@ static int empty_pile(struct build *b, uint16_t part, struct journal_put *put)
 		struct position previous;
 		bool has = false;
 
-		r = find_previous(b->journal, p->account, &previous, &has);
+		r = journal_find_latest(b->journal, p->account, &previous, &has);
 		if (r == 0)
 			r = directory_add(
 				directory, p->account, part, has ? &previous : NULL, &p->section);
@@ -424,6 +423,7 @@ int journal_build(struct journal *j)
 		drop_locked(j, s);
 	lock_release(&j->lock);
 	if (r == 0) {
+		journal_give_snapshot(j, cut, number);
 		cut_done(cut);
 		return 0;
 	}

@@ -269,6 +269,54 @@ static int remove_strays(struct resume *s)
 	return r;
 }
 
+/* ---- a store that is older than what was removed from the journal */
+
+/* The first segment that there is. -ENOENT. */
+static int find_first(struct resume *s, uint64_t *ret, uint64_t *ret_n)
+{
+	struct position position = position_at(s, 0);
+	char prefix[POSITION_SEGMENT_KEY_BYTES];
+	struct backend_result page;
+	uint16_t part;
+	int r;
+
+	position_journal_prefix(&position, prefix);
+	r = backend_list_wait(s->journal->backend, prefix, NULL, LIST_PAGE_ENTRIES, &page);
+	if (r < 0)
+		return fail(s, r, "cannot list %s: %s", prefix, strerror(-r));
+	*ret_n = 0;
+	for (size_t i = 0; i < page.n_entries; i++) {
+		if (!position_parse_segment_key(page.entries[i].key, &position, &part) || part > 0)
+			continue;
+		if ((*ret_n)++ == 0)
+			*ret = position.sequence;
+	}
+	backend_result_done(&page);
+	return *ret_n > 0 ? 0 : -ENOENT;
+}
+
+/* The keeper removes nothing behind the last segment that this store knew to be complete, as long
+ * as the store is the one that it was. What has overtaken the first segment of all is less than
+ * JOURNAL_MAX_IN_FLIGHT segments, and of a journal as short as that nothing is removed. */
+static int check_first(struct resume *s)
+{
+	uint64_t first = 0, n = 0;
+	int r = find_first(s, &first, &n);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (first <= s->next_sequence)
+		return 0;
+	if (s->next_sequence == 1 && first <= JOURNAL_MAX_IN_FLIGHT && n < JOURNAL_MAX_IN_FLIGHT)
+		return 0;
+	return fail(s, -ESTALE,
+		"the local store is older than the journal, of which segments that it does not "
+		"know "
+		"were removed, as when an old copy of the disk was put back: its state directory "
+		"is "
+		"superseded");
+}
+
 /* ---- the whole */
 
 /* Behind the last that is known to be complete. */
@@ -301,6 +349,7 @@ static int walk(struct resume *s, uint64_t incarnation)
 	int r = 0;
 
 	begin_at_notes(s, incarnation);
+	r = check_first(s);
 	while (r == 0 && !is_end)
 		r = look_at_next(s, &is_end);
 	if (r == 0 && !s->is_sealed)

@@ -84,10 +84,12 @@ void journal_step_locked(struct journal *j, uint64_t until_ms)
 		lock_release(&j->lock);
 		if (!list_is_empty(&complete))
 			failpoint("journal.complete");
+		journal_tell_complete(j, &complete);
 		journal_answer(&answered);
 		note_and_free(j, &complete);
 		lock_acquire(&j->lock);
-		return; /* perhaps there is room for a cut now */
+		lock_condition_broadcast(&j->changed); /* for journal_snapshot() */
+		return;                                /* perhaps there is room for a cut now */
 	}
 	now_ms = clock_monotonic_ms();
 	next_ms = earlier(next_ms, first_deadline_ms_locked(j));
@@ -112,6 +114,7 @@ static uint64_t cut_due_ms_locked(struct journal *j) REQUIRES(j->lock)
 		due_ms = earlier(due_ms, j->wanted_since_ms + j->options.commit_window_ms);
 	if (j->dirty_since_ms != 0)
 		due_ms = earlier(due_ms, j->dirty_since_ms + j->options.commit_interval_ms);
+	due_ms = earlier(due_ms, journal_snapshot_due_ms_locked(j));
 	return due_ms < j->not_before_ms ? j->not_before_ms : due_ms;
 }
 
@@ -141,6 +144,7 @@ static void finish_locked(struct journal *j) REQUIRES(j->lock)
 	take_complete_locked(j, &complete);
 	journal_collect_locked(j, &answered);
 	lock_release(&j->lock);
+	journal_tell_complete(j, &complete);
 	journal_answer(&answered);
 	note_and_free(j, &complete);
 	lock_acquire(&j->lock);

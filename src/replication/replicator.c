@@ -8,8 +8,10 @@
 #include "cache/account_list.h"
 #include "cache/adoption.h"
 #include "cache/key.h"
+#include "replication/keeper.h"
 #include "replication/replicator_private.h"
 #include "replication/takeover.h"
+#include "util/clock.h"
 #include "util/failpoint.h"
 #include "util/log.h"
 #include "util/message.h"
@@ -170,6 +172,32 @@ static void load(void *arg, uint32_t account)
 	loader_load(r->loader, account, loader_thread_priority());
 }
 
+static bool is_here(void *arg, uint32_t account)
+{
+	const struct replicator *r = arg;
+
+	return adoption_check(r->options.node, account) == 0;
+}
+
+static int start_keeper(struct replicator *r)
+{
+	struct keeper_options options = {.node = r->options.node,
+		.backend = r->options.backend,
+		.journal = r->journal,
+		.volume = r->options.volume,
+		.node_uuid = r->owner.node,
+		.incarnation = r->owner.incarnation,
+		.plain_puts = r->options.plain_puts,
+		.retention_ms = r->options.retention_ms,
+		.quiet_ms = r->options.quiet_ms,
+		.tail_max_bytes = r->options.tail_max_bytes,
+		.background_bytes_per_s = r->options.background_bytes_per_s,
+		.is_here = is_here,
+		.arg = r};
+
+	return keeper_start(&options, &r->keeper);
+}
+
 static int open_all(struct replicator *r, char **ret_message)
 {
 	struct loader_options loader = {.node = r->options.node,
@@ -186,7 +214,8 @@ static int open_all(struct replicator *r, char **ret_message)
 	if (result < 0)
 		return result;
 	node_set_replication(r->options.node, &replication);
-	return replicator_find_accounts(r, ret_message);
+	result = replicator_find_accounts(r, ret_message);
+	return result == 0 ? start_keeper(r) : result;
 }
 
 int replicator_open(
@@ -215,15 +244,41 @@ int replicator_open(
 	return 0;
 }
 
+static uint32_t left_ms(uint64_t until_ms)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	return until_ms > now_ms ? (uint32_t)(until_ms - now_ms) : 0;
+}
+
+/* Those that are not made in time are made later: nothing is lost without them. */
+static int write_checkpoints(struct replicator *r, uint32_t timeout_ms)
+{
+	struct keeper_job job = {.timeout_ms = timeout_ms, .unlimited = true};
+	int result;
+
+	if (r->keeper == NULL)
+		return 0;
+	result = keeper_checkpoint(r->keeper, &job);
+	if (result < 0)
+		log_info("not every account has a checkpoint (%s): the journal has the rest",
+			strerror(-result));
+	return result == -ESTALE ? result : 0;
+}
+
 int replicator_close(struct replicator *r, uint32_t timeout_ms, bool with_checkpoints)
 {
-	int result;
+	uint64_t until_ms = clock_monotonic_ms() + timeout_ms;
+	int result, closed;
 
 	if (r == NULL)
 		return 0;
-	(void)with_checkpoints;
 	loader_stop(r->loader);
-	result = journal_close(r->journal, timeout_ms);
+	result = with_checkpoints ? write_checkpoints(r, timeout_ms) : 0;
+	keeper_stop(r->keeper);
+	closed = journal_close(r->journal, left_ms(until_ms));
+	if (closed < 0)
+		result = closed;
 	node_set_replication(r->options.node, NULL);
 	loader_free(r->loader);
 	lock_done(&r->lock);
@@ -236,6 +291,7 @@ int replicator_close(struct replicator *r, uint32_t timeout_ms, bool with_checkp
 void replicator_get_figures(struct replicator *r, struct replicator_figures *ret)
 {
 	struct adoption_figures adoption;
+	struct keeper_figures keeper;
 
 	adoption_get_figures(r->options.node, &adoption);
 	*ret = (struct replicator_figures){
@@ -247,6 +303,14 @@ void replicator_get_figures(struct replicator *r, struct replicator_figures *ret
 		.accounts_failed = adoption.failed,
 	};
 	journal_get_figures(r->journal, &ret->journal);
+	keeper_get_figures(r->keeper, &keeper);
+	ret->checkpoints = keeper.checkpoints;
+	ret->checkpoint_bytes = keeper.checkpoint_bytes;
+	ret->segments_removed = keeper.segments_removed;
+	ret->checkpoints_removed = keeper.checkpoints_removed;
+	ret->journal_segments = keeper.journal_segments;
+	ret->journal_bytes = keeper.journal_bytes;
+	ret->background_error = keeper.error;
 }
 
 bool replicator_get_account(struct replicator *r, uint32_t account, struct replicator_account *ret)
@@ -258,12 +322,19 @@ bool replicator_get_account(struct replicator *r, uint32_t account, struct repli
 		[ADOPTION_FAILED] = REPLICATOR_FAILED,
 	};
 	struct replicator_account result = {.account = account};
+	struct keeper_account kept;
 	enum adoption_place place = adoption_place(r->options.node, account, &result.error);
 
 	if (place == ADOPTION_HERE && account_list_has(r->options.node, account) <= 0)
 		return false;
 	result.place = places[place];
 	(void)journal_get_pending(r->journal, account, &result.pending_ms, &result.pending_bytes);
+	if (keeper_get_account(r->keeper, account, &kept)) {
+		result.tail_bytes = kept.tail_bytes;
+		result.tail_segments = kept.tail_segments;
+		result.idle_ms = kept.idle_ms;
+		result.checkpoint_number = kept.checkpoint_number;
+	}
 	*ret = result;
 	return true;
 }
