@@ -16,7 +16,7 @@
 #include "util/text_list.h"
 
 #define DEFAULT_GRACE_MS 3600000
-#define ONLINE_REPAIR_MIN_GRACE_MS 60000
+#define ONLINE_REPAIR_MIN_GRACE_MS DEFAULT_GRACE_MS
 #define LISTED_PROBLEMS_MAX 100000 /* in the JSON answer */
 #define PROGRESS_PAUSE_MS 200
 
@@ -79,7 +79,7 @@ static enum admin_status take_words(struct fsck_arguments *arguments, int n, cha
 		return verb_usage(&verb_fsck, "--repair is for the whole volume");
 	if (arguments->repair && strstr(arguments->target, "://") == NULL &&
 		arguments->grace_ms < ONLINE_REPAIR_MIN_GRACE_MS)
-		return verb_usage(&verb_fsck, "to repair a mounted volume, --grace is at least 1m");
+		return verb_usage(&verb_fsck, "to repair a mounted volume, --grace is at least 1h");
 	return ADMIN_OK;
 }
 

@@ -118,25 +118,69 @@ static void tell(struct fsck_account *a, const char *subject, const char *format
 
 /* ---- checkpoints, of which some are older than what is loaded */
 
-static void check_checkpoints(struct fsck_account *a)
+static void check_object(struct fsck_account *a, const struct fsck_checkpoint *c, const char *key,
+	uint32_t *ret_n_parts)
+{
+	struct fsck_frame frame = {.type = c->part == 0 ? FSCK_CHECKPOINT : FSCK_CHECKPOINT_PART,
+		.account = a->account,
+		.number = c->number,
+		.part = c->part,
+		.key = key,
+		.references = &a->old};
+
+	fsck_frame_check(a->fsck, &frame);
+	if (frame.is_missing && !a->fsck->options.is_online)
+		tell(a, key, "it is missing");
+	if (c->part == 0)
+		*ret_n_parts = frame.has_head ? frame.n_parts : UINT32_MAX;
+	lock_acquire(&a->fsck->lock);
+	a->fsck->figures.checkpoints += c->part == 0;
+	a->fsck->figures.parts += c->part != 0;
+	lock_release(&a->fsck->lock);
+}
+
+/* Parts that the head (n_parts; UINT32_MAX: it cannot be read) names. They are put before it. */
+static void check_parts(struct fsck_account *a, uint64_t number, uint32_t n_parts, size_t n_found)
 {
 	char key[POSITION_CHECKPOINT_KEY_BYTES];
 
-	for (size_t i = 0; i < a->n_checkpoints && !fsck_is_over(a->fsck); i++) {
-		struct fsck_frame frame = {.type = FSCK_CHECKPOINT,
-			.account = a->account,
-			.number = a->checkpoints[i],
-			.key = key,
-			.references = &a->old};
+	if (n_parts == UINT32_MAX || n_found >= n_parts || a->fsck->options.is_online)
+		return;
+	position_checkpoint_part_key(a->account, number, 0, key);
+	tell(a, key, "%" PRIu32 " of its %" PRIu32 " parts are missing",
+		n_parts - (uint32_t)n_found, n_parts);
+	fsck_note_damage(a->fsck);
+}
 
-		position_checkpoint_key(a->account, a->checkpoints[i], key);
-		fsck_frame_check(a->fsck, &frame);
-		if (frame.is_missing && !a->fsck->options.is_online)
-			tell(a, key, "it is missing");
-		lock_acquire(&a->fsck->lock);
-		a->fsck->figures.checkpoints++;
-		lock_release(&a->fsck->lock);
+/* Of one number: the checkpoint, if it is there, and parts. Gives how many there were. */
+static size_t check_checkpoint(struct fsck_account *a, const struct fsck_checkpoint *list, size_t n)
+{
+	bool has_head = list[0].part == 0;
+	char key[POSITION_CHECKPOINT_KEY_BYTES];
+	size_t i = 0, n_found = 0;
+	uint32_t n_parts = 0;
+
+	for (; i < n && list[i].number == list[0].number && !fsck_is_over(a->fsck); i++) {
+		position_checkpoint_part_key(a->account, list[i].number, list[i].part, key);
+		if (list[i].part == 0 || (has_head && list[i].part <= n_parts)) {
+			check_object(a, &list[i], key, &n_parts);
+			n_found += list[i].part != 0;
+		} else {
+			fsck_orphans_add(
+				a->fsck, key, "a part without its checkpoint", list[i].modified_ms);
+		}
 	}
+	if (has_head)
+		check_parts(a, list[0].number, n_parts, n_found);
+	return i;
+}
+
+static void check_checkpoints(struct fsck_account *a)
+{
+	size_t i = 0;
+
+	while (i < a->n_checkpoints && !fsck_is_over(a->fsck))
+		i += check_checkpoint(a, &a->checkpoints[i], a->n_checkpoints - i);
 }
 
 /* ---- what the account names */

@@ -73,10 +73,10 @@ static int add_object(struct fsck_account *a, const struct fsck_reference *refer
 	return 0;
 }
 
-static int add_checkpoint(struct fsck_account *a, uint64_t number)
+static int add_checkpoint(struct fsck_account *a, const struct fsck_checkpoint *checkpoint)
 {
 	size_t capacity = a->checkpoints_capacity ? a->checkpoints_capacity * 2 : 4;
-	uint64_t *bigger;
+	struct fsck_checkpoint *bigger;
 
 	if (a->n_checkpoints == a->checkpoints_capacity) {
 		bigger = reallocarray(a->checkpoints, capacity, sizeof(*bigger));
@@ -85,14 +85,15 @@ static int add_checkpoint(struct fsck_account *a, uint64_t number)
 		a->checkpoints = bigger;
 		a->checkpoints_capacity = capacity;
 	}
-	a->checkpoints[a->n_checkpoints++] = number;
+	a->checkpoints[a->n_checkpoints++] = *checkpoint;
 	return 0;
 }
 
 static void add_entry(struct listing *l, const struct backend_entry *entry)
 {
 	struct fsck_reference reference;
-	uint64_t account, number;
+	struct fsck_checkpoint checkpoint = {.modified_ms = entry->modified_ms};
+	uint64_t account;
 	uint32_t owner;
 	int r = 0;
 
@@ -108,8 +109,9 @@ static void add_entry(struct listing *l, const struct backend_entry *entry)
 		return;
 	if (fsck_object_parse(entry->key, &reference))
 		r = add_object(l->current, &reference, entry);
-	else if (position_parse_checkpoint_key(entry->key, &owner, &number))
-		r = add_checkpoint(l->current, number);
+	else if (position_parse_checkpoint_part_key(
+			 entry->key, &owner, &checkpoint.number, &checkpoint.part))
+		r = add_checkpoint(l->current, &checkpoint);
 	else
 		fsck_problem(l->fsck, FSCK_NOTE, entry->key, "not known here; left alone");
 	if (r < 0)

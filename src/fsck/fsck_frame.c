@@ -16,32 +16,59 @@ struct head {
 	uint16_t part; /* number of the object among those of its segment */
 };
 
-static int decode(const struct fsck *f, struct fsck_frame *frame,
+static int check_volume(const struct fsck *f, const struct uuid *volume, struct head *head,
+	const char **ret_problem)
+{
+	if (memcmp(volume, &f->options.volume, sizeof(*volume)) == 0)
+		return 0;
+	directory_done(&head->directory);
+	*ret_problem = "it is of another volume";
+	return -EBADMSG;
+}
+
+static int decode_checkpoint(const struct fsck *f, struct fsck_frame *frame,
 	const struct backend_result *beginning, struct head *ret, size_t *ret_needed_bytes,
 	const char **ret_problem)
 {
 	const void *data = beginning->data;
 	size_t n = beginning->data_size_bytes;
 	struct checkpoint checkpoint;
+	struct checkpoint_part part;
+	int r;
+
+	if (frame->type == FSCK_CHECKPOINT_PART) {
+		r = checkpoint_decode_part(data, n, frame->account, frame->number, frame->part,
+			&part, ret_needed_bytes, ret_problem);
+		if (r < 0)
+			return r;
+		ret->directory = part.directory;
+		ret->facts = part.facts;
+		return check_volume(f, &part.volume, ret, ret_problem);
+	}
+	r = checkpoint_decode(
+		data, n, frame->account, frame->number, &checkpoint, ret_needed_bytes, ret_problem);
+	if (r < 0)
+		return r;
+	frame->created_ms = checkpoint.created_ms;
+	frame->n_parts = checkpoint.n_parts;
+	ret->directory = checkpoint.directory;
+	ret->facts = checkpoint.facts;
+	return check_volume(f, &checkpoint.volume, ret, ret_problem);
+}
+
+static int decode(const struct fsck *f, struct fsck_frame *frame,
+	const struct backend_result *beginning, struct head *ret, size_t *ret_needed_bytes,
+	const char **ret_problem)
+{
+	const void *data = beginning->data;
+	size_t n = beginning->data_size_bytes;
 	struct segment_part part;
 	struct segment segment;
 	int r;
 
 	*ret = (struct head){.part = frame->part};
-	if (frame->type == FSCK_CHECKPOINT) {
-		r = checkpoint_decode(data, n, frame->account, frame->number, &checkpoint,
-			ret_needed_bytes, ret_problem);
-		if (r < 0)
-			return r;
-		frame->created_ms = checkpoint.created_ms;
-		ret->directory = checkpoint.directory;
-		ret->facts = checkpoint.facts;
-		if (memcmp(&checkpoint.volume, &f->options.volume, sizeof(struct uuid)) == 0)
-			return 0;
-		directory_done(&ret->directory);
-		*ret_problem = "it is of another volume";
-		return -EBADMSG;
-	}
+	if (frame->type == FSCK_CHECKPOINT || frame->type == FSCK_CHECKPOINT_PART)
+		return decode_checkpoint(f, frame, beginning, ret, ret_needed_bytes, ret_problem);
 	if (frame->type == FSCK_PART) {
 		r = segment_decode_part(data, n, &frame->position, frame->part, &part,
 			ret_needed_bytes, ret_problem);
@@ -201,6 +228,6 @@ void fsck_frame_check(struct fsck *f, struct fsck_frame *frame)
 		fsck_note_damage(f);
 	if (r < 0 && r != -EBADMSG)
 		fsck_fail(f, r, "%s cannot be read: %s", frame->key, strerror(-r));
-	if (frame->has_head && frame->type != FSCK_PART)
+	if (frame->has_head && frame->part == 0)
 		fsck_note_cut(f, frame->created_ms);
 }

@@ -39,7 +39,7 @@ static bool is_old(const struct fsck *f, const struct fsck_orphan *orphan)
 {
 	int64_t limit_ms = f->newest_cut_ms < f->begun_ms ? f->newest_cut_ms : f->begun_ms;
 
-	return orphan->modified_ms <= limit_ms - (int64_t)f->options.grace_ms;
+	return orphan->modified_ms < limit_ms - (int64_t)f->options.grace_ms;
 }
 
 /* One by one, so that each is told as what became of it. */

@@ -86,10 +86,10 @@ void fsck_note_damage(struct fsck *f);
 /* ---- fsck_frame.c: one object with sections */
 
 struct fsck_frame {
-	enum { FSCK_SEGMENT, FSCK_PART, FSCK_CHECKPOINT } type;
-	struct position position; /* segments and parts */
-	uint16_t part;
-	uint32_t account; /* checkpoints */
+	enum { FSCK_SEGMENT, FSCK_PART, FSCK_CHECKPOINT, FSCK_CHECKPOINT_PART } type;
+	struct position position; /* segments and their parts */
+	uint16_t part;            /* 0: the segment or checkpoint itself */
+	uint32_t account;         /* checkpoints */
 	uint64_t number;
 	const char *key;
 
@@ -123,12 +123,18 @@ struct fsck_object {
 	bool is_named;
 };
 
+struct fsck_checkpoint {
+	uint64_t number;
+	uint16_t part;
+	int64_t modified_ms;
+};
+
 struct fsck_account {
 	struct fsck *fsck;
 	uint32_t account;
 	struct fsck_object *objects; /* sorted by reference, as they are listed */
 	size_t n_objects, capacity;
-	uint64_t *checkpoints;
+	struct fsck_checkpoint *checkpoints; /* parts behind the one that they are of */
 	size_t n_checkpoints, checkpoints_capacity;
 	struct fsck_references old;
 	bool is_expected; /* the root account has a name for it */
