@@ -216,6 +216,11 @@ int adoption_enter(struct node *node, uint32_t account)
 	return r;
 }
 
+void adoption_hold(struct node *node, uint32_t account)
+{
+	atomic_fetch_add(running_of(node->adoption, account), 1);
+}
+
 void adoption_leave(struct node *node, uint32_t account)
 {
 	atomic_fetch_sub(running_of(node->adoption, account), 1);

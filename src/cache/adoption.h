@@ -35,6 +35,9 @@ int adoption_check(struct node *node, uint32_t account);
 int adoption_enter(struct node *node, uint32_t account);
 void adoption_leave(struct node *node, uint32_t account);
 
+/* Once more, by who is in already: also while an eviction waits. */
+void adoption_hold(struct node *node, uint32_t account);
+
 /* Asks replication for the account (node_replication.load) unless that is under way, and calls
  * `done` when it is here, or with the error; before returning if it is here. One that failed is
  * tried again by the next who asks, after a pause; until then `done` gets the error at once.

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "cache/adoption.h"
 #include "cache/body_evictor.h"
 #include "cache/body_fetcher.h"
 #include "cache/file_data.h"
@@ -112,6 +113,7 @@ static void fetched(void *arg, int error, const void *content, size_t content_by
 		}
 		finish(op, error);
 	}
+	adoption_leave(op->fs->node, key_ino_account(op->ino));
 	free(op);
 }
 
@@ -123,10 +125,12 @@ static void start(struct data_op *op)
 	if (attempt(op, &missing))
 		return;
 	kept = keep(op);
-	if (kept == NULL)
+	if (kept == NULL) {
 		finish(op, -ENOMEM);
-	else
-		fetch(kept, &missing);
+		return;
+	}
+	adoption_hold(op->fs->node, key_ino_account(op->ino));
+	fetch(kept, &missing);
 }
 
 static int load_file(struct fs *fs, uint64_t ino, struct inode *ret)

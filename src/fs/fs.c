@@ -111,8 +111,13 @@ void fs_end_if_unused(struct fs *fs, uint64_t ino)
 
 void fs_forget(struct fs *fs, uint64_t ino, uint64_t count)
 {
-	if (inode_refs_drop(fs->node->refs, ino, count))
-		(void)inode_remove(fs->node, ino);
+	if (!inode_refs_drop(fs->node->refs, ino, count))
+		return;
+	/* Of an account that has gone nothing is here; orphans end when it is loaded again. */
+	if (fs_enter(fs, ino) < 0)
+		return;
+	(void)inode_remove(fs->node, ino);
+	fs_leave(fs, ino);
 }
 
 void fs_reply_error(fs_done_fn *done, void *arg, int error)

@@ -66,6 +66,11 @@ void fs_note_orphan(struct transaction *t, struct inode *inode);
 /* After the commit, without locks: ends it unless somebody still refers to it. */
 void fs_end_if_unused(struct fs *fs, uint64_t ino);
 
+/* The account that an entry of the directory `parent` leads into, if that is another one: it stays
+ * here until fs_leave_entry(). -EINPROGRESS. */
+int fs_enter_entry(struct fs *fs, uint64_t parent, uint64_t ino);
+void fs_leave_entry(struct fs *fs, uint64_t parent, uint64_t ino);
+
 /* Calls `done` when all of the account up to `lsn`, and what it owes, is durable. */
 void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *done, void *arg);
 
