@@ -21,14 +21,18 @@ struct dump {
 	struct backend *backend;
 	const char *key;
 	bool content;     /* of a body: that, raw, instead of JSON */
-	bool records;     /* of sections: them, too */
+	bool records;     /* of sections and packs: what is in them, too */
 	json_t *problems; /* sentences */
 };
 
 /* The object is volume.json; printed as it is. */
 int dump_volume(struct dump *dump);
 
+int dump_owner(struct dump *dump, uint64_t epoch);
+
 int dump_body(struct dump *dump, const struct uuid *id);
+
+int dump_pack(struct dump *dump, uint32_t account, const struct uuid *id);
 
 /* part 0: the segment itself. */
 int dump_segment(struct dump *dump, const struct position *position, uint16_t part);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "admin/dump.h"
 #include "cache/key.h"
+#include "cache/pack.h"
 #include "cache/record.h"
 #include "util/codec.h"
 
@@ -13,6 +14,7 @@ enum tail {
 	TAIL_NONE,
 	TAIL_NUMBER,
 	TAIL_NAME,
+	TAIL_UUID,
 };
 
 struct type {
@@ -30,6 +32,7 @@ static const struct type types[] = {
 	{KEY_EXTENT, "extent", "inode", TAIL_NUMBER, "offset_bytes"},
 	{KEY_INODE, "inode", "inode", TAIL_NONE, NULL},
 	{KEY_NAME, "name", "directory", TAIL_NAME, "name"},
+	{KEY_PACK, "pack", NULL, TAIL_UUID, "pack"},
 	{KEY_SYMLINK, "symlink", "inode", TAIL_NONE, NULL},
 	{KEY_XATTR, "xattr", "inode", TAIL_NAME, "name"},
 };
@@ -50,6 +53,7 @@ static bool set_key(json_t *to, const struct type *type, const struct section_re
 {
 	struct decoder d = decoder_over(record->key + 1, record->key_bytes - 1);
 	uint64_t ino = 0, number = 0;
+	struct uuid uuid;
 	size_t left;
 
 	if (type->ino_name != NULL)
@@ -57,7 +61,8 @@ static bool set_key(json_t *to, const struct type *type, const struct section_re
 	if (type->tail == TAIL_NUMBER)
 		number = decode_u64(&d);
 	left = decoder_left_bytes(&d);
-	if (!decoder_ok(&d) || (type->tail == TAIL_NAME) != (left > 0))
+	if (!decoder_ok(&d) || (type->tail == TAIL_UUID ? left != UUID_BYTES
+							: (type->tail == TAIL_NAME) != (left > 0)))
 		return false;
 	if (type->ino_name != NULL)
 		dump_set_number(to, type->ino_name, ino);
@@ -65,6 +70,10 @@ static bool set_key(json_t *to, const struct type *type, const struct section_re
 		dump_set_number(to, type->tail_name, number);
 	else if (type->tail == TAIL_NAME)
 		dump_set_bytes(to, type->tail_name, decode_view(&d, left), left);
+	if (type->tail == TAIL_UUID) {
+		decode_bytes(&d, uuid.bytes, UUID_BYTES);
+		dump_set_uuid(to, type->tail_name, &uuid);
+	}
 	return true;
 }
 
@@ -143,6 +152,25 @@ static bool set_extent(json_t *to, const void *value, size_t size_bytes)
 	dump_set_uuid(to, "object", &extent.object);
 	dump_set_number(to, "object_offset_bytes", extent.object_offset_bytes);
 	dump_set_number(to, "object_size_bytes", extent.object_size_bytes);
+	dump_set_text(to, "kind", extent.kind == OBJECT_PACK ? "pack" : "body");
+	if (extent.kind != OBJECT_PACK)
+		return true;
+	dump_set_text(to, "encoding", extent.encoding == PACK_RAW ? "raw" : "zstd");
+	dump_set_number(to, "stored_offset_bytes", extent.stored_offset_bytes);
+	dump_set_number(to, "stored_bytes", extent.stored_bytes);
+	dump_set_hex_number(to, "content_checksum", extent.checksum);
+	return true;
+}
+
+static bool set_pack(json_t *to, const void *value, size_t size_bytes)
+{
+	struct pack_record pack;
+
+	if (record_decode_pack(value, size_bytes, &pack) < 0)
+		return false;
+	dump_set_number(to, "total_bytes", pack.total_bytes);
+	dump_set_number(to, "live_bytes", pack.live_bytes);
+	dump_set_number(to, "live_bodies", pack.live_bodies);
 	return true;
 }
 
@@ -168,6 +196,8 @@ static bool set_fields(json_t *to, uint8_t letter, const void *value, size_t siz
 		return set_entry(to, value, size_bytes);
 	case KEY_EXTENT:
 		return set_extent(to, value, size_bytes);
+	case KEY_PACK:
+		return set_pack(to, value, size_bytes);
 	case KEY_ACCOUNT:
 		return set_account(to, value, size_bytes);
 	default:

@@ -8,6 +8,8 @@
 #include "backends/backend_chain.h"
 #include "backends/registry.h"
 #include "cache/body_object.h"
+#include "cache/pack.h"
+#include "replication/owner.h"
 #include "util/cleanup.h"
 #include "util/text_list.h"
 
@@ -21,18 +23,20 @@ struct dump_arguments {
 enum kind {
 	KIND_NONE,
 	KIND_VOLUME,
+	KIND_OWNER,
 	KIND_BODY,
+	KIND_PACK,
 	KIND_SEGMENT, /* or a part of one */
 	KIND_CHECKPOINT,
 };
 
 struct object {
 	enum kind kind;
-	struct uuid body;
+	struct uuid id; /* of a body or pack */
 	struct position position;
 	uint16_t part;
 	uint32_t account;
-	uint64_t number;
+	uint64_t number; /* of a checkpoint; the epoch */
 };
 
 static struct object object_of(const char *key)
@@ -42,8 +46,12 @@ static struct object object_of(const char *key)
 
 	if (strcmp(key, "volume.json") == 0)
 		o.kind = KIND_VOLUME;
-	else if (body_object_parse_key(key, &account, &o.body))
+	else if (owner_parse_key(key, &o.number))
+		o.kind = KIND_OWNER;
+	else if (body_object_parse_key(key, &account, &o.id))
 		o.kind = KIND_BODY;
+	else if (pack_parse_key(key, &account, &o.id) && account <= UINT32_MAX)
+		o = (struct object){.kind = KIND_PACK, .id = o.id, .account = (uint32_t)account};
 	else if (position_parse_segment_key(key, &o.position, &o.part))
 		o.kind = KIND_SEGMENT;
 	else if (position_parse_checkpoint_part_key(key, &o.account, &o.number, &o.part))
@@ -88,13 +96,16 @@ static enum admin_status check_kind(const struct dump_arguments *arguments, enum
 {
 	if (kind == KIND_NONE)
 		return verb_usage(&verb_dump,
-			"'%s' is no key of an object that can be shown: volume.json, accounts/..., "
+			"'%s' is no key of an object that can be shown: volume.json, owner/..., "
+			"accounts/..., "
 			"journal/... as a listing has them",
 			arguments->key);
 	if (arguments->content && kind != KIND_BODY)
 		return verb_usage(&verb_dump, "--content is for bodies");
-	if (arguments->records && kind != KIND_SEGMENT && kind != KIND_CHECKPOINT)
-		return verb_usage(&verb_dump, "--records is for segments, parts and checkpoints");
+	if (arguments->records && kind != KIND_PACK && kind != KIND_SEGMENT &&
+		kind != KIND_CHECKPOINT)
+		return verb_usage(
+			&verb_dump, "--records is for packs, segments, parts and checkpoints");
 	return ADMIN_OK;
 }
 
@@ -139,8 +150,12 @@ static int show(struct dump *dump)
 	switch (o.kind) {
 	case KIND_VOLUME:
 		return dump_volume(dump);
+	case KIND_OWNER:
+		return dump_owner(dump, o.number);
 	case KIND_BODY:
-		return dump_body(dump, &o.body);
+		return dump_body(dump, &o.id);
+	case KIND_PACK:
+		return dump_pack(dump, o.account, &o.id);
 	case KIND_SEGMENT:
 		return dump_segment(dump, &o.position, o.part);
 	case KIND_CHECKPOINT:
@@ -207,7 +222,8 @@ const struct admin_verb verb_dump = {
 		"  --records   of a segment, a part or a checkpoint: each record, too\n"
 		"\n"
 		"KEY is the object's name as a listing of the store has it, below the volume's\n"
-		"prefix: volume.json, accounts/HASH/ACCOUNT/body/ID, journal/NODE/INCARNATION/\n"
+		"prefix: volume.json, owner/EPOCH, accounts/HASH/ACCOUNT/body/ID, "
+		"journal/NODE/INCARNATION/\n"
 		"SEQUENCE, ... The volume need not be mounted and is not changed. What is wrong "
 		"with\n"
 		"the object is said, and the status is 1; what could be read is shown all the "

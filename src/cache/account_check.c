@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cache/account_packs.h"
 #include "cache/body_map.h"
 #include "cache/file_blocks.h"
 #include "cache/node_private.h"
@@ -56,6 +57,7 @@ struct check {
 	struct map64 places; /* local number -> index in links, plus 1 */
 	struct link *links;
 	size_t n_links, capacity;
+	struct account_packs packs;
 	account_check_fn *visit;
 	void *arg;
 	char **ret_message;
@@ -309,7 +311,7 @@ static int take_extent(struct check *c, const struct inode *inode, struct conten
 		first = content->covered_blocks;
 	content->blocks += end - first;
 	content->covered_blocks = end;
-	return 0;
+	return account_packs_take(&c->packs, &x);
 }
 
 static int take_block(struct check *c, const struct inode *inode, struct content *content)
@@ -342,6 +344,7 @@ static int check_content(struct check *c, const struct inode *inode, struct cont
 	uint64_t local = key_ino_local(inode->ino);
 	int r = 0;
 
+	account_packs_next_inode(&c->packs);
 	while (r == 0 &&
 		(is_at(&c->columns[EXTENTS], local) || is_at(&c->columns[BLOCKS], local))) {
 		bool extent = extent_is_next(c, inode, local);
@@ -422,6 +425,18 @@ static int check_inode(struct check *c)
 	return r == 0 ? c->visit(c->arg, &inode, &content.local) : r;
 }
 
+static int check_packs(struct check *c)
+{
+	char id[UUID_TEXT_BYTES];
+	struct uuid pack;
+	int r = account_packs_check(&c->packs, c->node, c->account, &pack);
+
+	if (r != -EBADMSG)
+		return r;
+	uuid_format(&pack, id);
+	return BROKEN(c, "the record of pack %s is not what extents say", id);
+}
+
 static int run(struct check *c)
 {
 	int r = open_columns(c);
@@ -435,7 +450,9 @@ static int run(struct check *c)
 		r = store_iterator_error(c->columns[i].it);
 	if (r == 0)
 		r = check_strays(c, UINT64_MAX);
-	return r == 0 ? check_links(c) : r;
+	if (r == 0)
+		r = check_links(c);
+	return r == 0 ? check_packs(c) : r;
 }
 
 int account_check(
@@ -451,10 +468,12 @@ int account_check(
 	int r;
 
 	map64_init(&c.places);
+	account_packs_init(&c.packs);
 	r = run(&c);
 	for (int i = 0; i < N_COLUMNS; i++)
 		store_iterator_free(c.columns[i].it);
 	map64_done(&c.places);
+	account_packs_done(&c.packs);
 	free(c.links);
 	return r;
 }

@@ -3,8 +3,8 @@
  *
  * Checked is: every record belongs to an inode, every name leads to one of its kind, names and
  * cookies are the same entries, link counts and counts of entries are right, directories have the
- * parent that they are found in, content and extents lie within the file, and as many blocks exist
- * as the inode says.
+ * parent that they are found in, content and extents lie within the file, as many blocks exist
+ * as the inode says, and the records of packs say of what is live what extents do.
  *
  * One pass over the account in the order of its inodes; memory is about 60 bytes for each of them.
  */

@@ -59,8 +59,7 @@ static int add(struct list *list, uint32_t account)
 	return 0;
 }
 
-static int take_name(
-	struct node *node, struct list *list, const struct store_iterator *it, bool with_absent)
+static int take_name(struct node *node, struct list *list, const struct store_iterator *it)
 {
 	size_t value_bytes;
 	const uint8_t *value = store_iterator_value(it, &value_bytes);
@@ -73,14 +72,13 @@ static int take_name(
 		return 0; /* nobody comes to its account by this name */
 	}
 	account = key_ino_account(entry.ino);
-	if (account == KEY_ROOT_ACCOUNT ||
-		(!with_absent && adoption_place(node, account, &r) != ADOPTION_HERE))
+	if (account == KEY_ROOT_ACCOUNT || adoption_place(node, account, &r) != ADOPTION_HERE)
 		return 0;
 	r = account_list_has(node, account);
 	return r == 0 ? add(list, account) : r < 0 ? r : 0;
 }
 
-int account_list_missing(struct node *node, bool with_absent, uint32_t **ret, size_t *ret_n)
+int account_list_missing(struct node *node, uint32_t **ret, size_t *ret_n)
 {
 	struct key from = key_type(KEY_ROOT_ACCOUNT, KEY_NAME);
 	struct key to = key_type(KEY_ROOT_ACCOUNT, KEY_NAME + 1);
@@ -89,7 +87,7 @@ int account_list_missing(struct node *node, bool with_absent, uint32_t **ret, si
 	int r = it == NULL ? -ENOMEM : 0;
 
 	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it))
-		r = take_name(node, &list, it, with_absent);
+		r = take_name(node, &list, it);
 	if (r == 0)
 		r = store_iterator_error(it);
 	store_iterator_free(it);

@@ -19,6 +19,6 @@ uint64_t account_list_count(struct node *node);
 /* Accounts that a name in the root account leads to, and that are neither here nor known to be
  * elsewhere (adoption.h). *ret: malloc()ed, also when there are none. Reads all names of the root
  * account; before anything is served. -ENOMEM, errors of the store. */
-int account_list_missing(struct node *node, bool with_absent, uint32_t **ret, size_t *ret_n);
+int account_list_missing(struct node *node, uint32_t **ret, size_t *ret_n);
 
 #endif

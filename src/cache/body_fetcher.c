@@ -10,6 +10,7 @@
 #include "cache/body_object.h"
 #include "cache/file_blocks.h"
 #include "cache/node_private.h"
+#include "cache/pack.h"
 #include "cache/transaction.h"
 #include "util/list.h"
 #include "util/lock.h"
@@ -25,7 +26,7 @@ struct fetch {
 	struct list_node node;
 	struct body_fetcher *fetcher;
 	uint64_t ino;
-	struct uuid object;
+	struct extent wanted;     /* whose content comes */
 	struct list_node waiters; /* protected by the fetcher's lock until it ends */
 };
 
@@ -99,7 +100,7 @@ static int fill_locked(
 	for (size_t i = 0; i < list.n && r == 0; i++) {
 		const struct extent *x = &list.extents[i];
 
-		if (memcmp(&x->object, &fetch->object, sizeof(x->object)) != 0)
+		if (!record_same_content(x, &fetch->wanted))
 			continue;
 		r = lies_within(x, size_bytes) ? fill_extent(&t, &inode, x, content) : -EBADMSG;
 	}
@@ -136,11 +137,12 @@ static void log_failure(const struct fetch *fetch, int error)
 {
 	char id[UUID_TEXT_BYTES];
 
-	uuid_format(&fetch->object, id);
-	log_error("body object %s of inode %" PRIu64 " cannot be read: %s", id, fetch->ino,
-		error == -ENOENT    ? "it is missing on the backend"
-		: error == -EBADMSG ? "it is damaged (checksum)"
-				    : strerror(-error));
+	uuid_format(&fetch->wanted.object, id);
+	log_error("%s %s with the body of inode %" PRIu64 " cannot be read: %s",
+		fetch->wanted.kind == OBJECT_PACK ? "pack" : "object", id, fetch->ino,
+		error == -ENOENT                        ? "it is missing on the backend"
+		: error == -EBADMSG || error == -ERANGE ? "it is damaged"
+							: strerror(-error));
 }
 
 /* Stores it. What cannot be stored though nothing is wrong with it stays in *content. */
@@ -168,6 +170,19 @@ static int take_in(
 	return r;
 }
 
+/* What a pack has of us, or a whole object. */
+static int decode(const struct extent *x, const struct backend_result *result, struct content *ret)
+{
+	if (x->kind == OBJECT_BODY)
+		return body_object_decode(result->data, result->data_size_bytes, &x->object,
+			&ret->data, &ret->size_bytes);
+	if (result->data_size_bytes != x->stored_bytes)
+		return -EBADMSG;
+	ret->size_bytes = (size_t)x->object_size_bytes;
+	return pack_decode_content(result->data, result->data_size_bytes, x->encoding,
+		x->object_size_bytes, x->checksum, &ret->data);
+}
+
 static int receive(
 	struct fetch *fetch, const struct backend_result *result, struct content *ret_content)
 {
@@ -175,8 +190,7 @@ static int receive(
 	int r = result->error;
 
 	if (r == 0)
-		r = body_object_decode(result->data, result->data_size_bytes, &fetch->object,
-			&content.data, &content.size_bytes);
+		r = decode(&fetch->wanted, result, &content);
 	if (r == 0) {
 		r = take_in(fetch, result, &content);
 		if (r != -EBADMSG) {
@@ -186,7 +200,7 @@ static int receive(
 	}
 	free(content.data);
 	log_failure(fetch, r);
-	return r == -ENOENT || r == -EBADMSG ? -EIO : r;
+	return r == -ENOENT || r == -EBADMSG || r == -ERANGE ? -EIO : r;
 }
 
 static void answer(struct list_node *waiters, int error, const struct content *content)
@@ -224,25 +238,33 @@ static void fetch_done(struct backend_result *result, void *arg)
 	lock_release(&f->lock);
 }
 
-static struct fetch *find_locked(struct body_fetcher *f, const struct uuid *object)
+static struct fetch *find_locked(struct body_fetcher *f, const struct extent *wanted)
 	REQUIRES(f->lock)
 {
 	for (struct list_node *n = f->running.next; n != &f->running; n = n->next) {
 		struct fetch *fetch = LIST_ENTRY(n, struct fetch, node);
 
-		if (memcmp(&fetch->object, object, sizeof(*object)) == 0)
+		if (record_same_content(&fetch->wanted, wanted))
 			return fetch;
 	}
 	return NULL;
 }
 
+/* A whole object is asked for without a range: some stores answer that faster. */
 static void start(struct fetch *fetch)
 {
+	const struct extent *x = &fetch->wanted;
 	char key[BACKEND_KEY_MAX_BYTES];
 	struct backend_call call = {.priority = BACKEND_READER, .done = fetch_done, .arg = fetch};
 
-	body_object_key(key_ino_account(fetch->ino), &fetch->object, key);
-	backend_get(fetch->fetcher->node->backend, key, 0, BODY_OBJECT_MAX_BYTES, &call);
+	if (x->kind == OBJECT_PACK) {
+		pack_key(key_ino_account(fetch->ino), &x->object, key);
+		backend_get(fetch->fetcher->node->backend, key, x->stored_offset_bytes,
+			x->stored_bytes, &call);
+		return;
+	}
+	body_object_key(key_ino_account(fetch->ino), &x->object, key);
+	backend_get(fetch->fetcher->node->backend, key, 0, SIZE_MAX, &call);
 }
 
 void body_fetcher_fetch(struct body_fetcher *f, uint64_t ino, const struct extent *extent,
@@ -259,9 +281,9 @@ void body_fetcher_fetch(struct body_fetcher *f, uint64_t ino, const struct exten
 	}
 	*w = (struct waiter){.done = done, .arg = arg};
 	lock_acquire(&f->lock);
-	fetch = find_locked(f, &extent->object);
+	fetch = find_locked(f, extent);
 	if (fetch == NULL) {
-		*fresh = (struct fetch){.fetcher = f, .ino = ino, .object = extent->object};
+		*fresh = (struct fetch){.fetcher = f, .ino = ino, .wanted = *extent};
 		list_init(&fresh->waiters);
 		list_append(&f->running, &fresh->node);
 		f->n_unfinished++;

@@ -1,7 +1,8 @@
 /*
- * body_fetcher.h: brings objects back from the backend into the local cache.
+ * body_fetcher.h: brings bodies back from the backend into the local cache.
  *
- * An object that several readers wait for is fetched once. What arrives is verified by its
+ * What several readers wait for is fetched once: of a pack exactly the stored content, else a whole
+ * object. What arrives is verified by its
  * checksums before anything of it is stored or seen. When it cannot be stored, since the disk is
  * full, those who wait get it all the same. Blocks that were written locally meanwhile
  * stay as they are.
@@ -27,7 +28,7 @@ struct body_fetcher_figures {
 
 struct body_fetcher *body_fetcher_new(struct node *node);
 
-/* Fetches the extent's object and stores what the inode still needs of it; then `done`, always
+/* Fetches what the extent leads to and stores what the inode still needs of it; then `done`, always
  * from another thread. Never called with a lock held. */
 void body_fetcher_fetch(struct body_fetcher *f, uint64_t ino, const struct extent *extent,
 	body_fetched_fn *done, void *arg);

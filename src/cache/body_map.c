@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cache/file_blocks.h"
 #include "cache/node_private.h"
 #include "util/clock.h"
 
@@ -165,11 +166,38 @@ static bool is_used(
 	for (x = &list->extents[first]; x < &list->extents[list->n]; x++) {
 		if (x > cut && x->offset_bytes - cut->offset_bytes >= BODY_MAP_OBJECT_MAX_BYTES)
 			break;
-		if (!is_inside(x, from_bytes, end_bytes) &&
-			memcmp(&x->object, &cut->object, sizeof(x->object)) == 0)
+		if (!is_inside(x, from_bytes, end_bytes) && record_same_content(x, cut))
 			return true;
 	}
 	return false;
+}
+
+/* Whether a piece of the same content was cut before the i-th: it counts once. */
+static bool was_cut(
+	const struct extent_list *list, size_t i, uint64_t from_bytes, uint64_t end_bytes)
+{
+	const struct extent *cut = &list->extents[i];
+
+	for (size_t k = i; k-- > 0 && cut->offset_bytes - list->extents[k].offset_bytes <
+					      BODY_MAP_OBJECT_MAX_BYTES;) {
+		const struct extent *x = &list->extents[k];
+
+		if (is_inside(x, from_bytes, end_bytes) && record_same_content(x, cut))
+			return true;
+	}
+	return false;
+}
+
+/* No extent leads to the content any more. */
+static void put_dead(struct transaction *t, uint64_t ino, const struct extent *x)
+{
+	struct pack_change change = {
+		.pack = x->object, .live_bytes = -(int64_t)x->stored_bytes, .live_bodies = -1};
+
+	if (x->kind == OBJECT_PACK)
+		transaction_note_pack(t, key_ino_account(ino), &change);
+	else
+		transaction_put_garbage(t, key_ino_account(ino), OBJECT_BODY, &x->object);
 }
 
 static uint64_t add_capped(uint64_t a, uint64_t b)
@@ -194,8 +222,9 @@ int body_map_cut_extents(
 		if (extent_end(x) <= from_bytes || x->offset_bytes >= end_bytes)
 			continue;
 		if (!cut_one(t, ino, x, from_bytes, end_bytes) &&
-			!is_used(&list, i, from_bytes, end_bytes))
-			transaction_put_garbage(t, key_ino_account(ino), &x->object);
+			!is_used(&list, i, from_bytes, end_bytes) &&
+			!was_cut(&list, i, from_bytes, end_bytes))
+			put_dead(t, ino, x);
 	}
 	extent_list_done(&list);
 	return 0;
@@ -209,6 +238,75 @@ int body_map_put_extent(
 	if (r == 0)
 		put_extent(t, ino, x);
 	return r;
+}
+
+static bool touches_extent(
+	const struct upload *u, const struct inode *inode, const struct extent *x)
+{
+	uint64_t end = file_blocks_for(inode, extent_end(x));
+
+	for (uint64_t block = x->offset_bytes >> inode->block_shift; block < end; block++) {
+		if (upload_touches(u, block))
+			return true;
+	}
+	return false;
+}
+
+static void lead_elsewhere(struct extent *x, const struct extent *new)
+{
+	x->object = new->object;
+	x->kind = new->kind;
+	x->encoding = new->encoding;
+	x->stored_bytes = new->stored_bytes;
+	x->stored_offset_bytes = new->stored_offset_bytes;
+	x->checksum = new->checksum;
+}
+
+/* How many pieces of `old` have been moved. */
+static int move_pieces(
+	struct transaction *t, uint64_t ino, const struct extent *old, const struct extent *new)
+{
+	struct extent_list list = {0};
+	struct inode inode;
+	struct upload u;
+	bool exists;
+	int r = node_load_inode(t->node, ino, &inode), n = 0;
+
+	if (r == 0)
+		r = body_map_load_upload(t->node, ino, &u, &exists);
+	if (r == 0)
+		r = body_map_load_extents(t->node, ino, old->offset_bytes, extent_end(old), &list);
+	for (size_t i = 0; i < list.n && r == 0; i++) {
+		struct extent *x = &list.extents[i];
+
+		if (!record_same_content(x, old))
+			continue;
+		if (touches_extent(&u, &inode, x))
+			r = -EBUSY;
+		lead_elsewhere(x, new);
+		put_extent(t, ino, x);
+		n++;
+	}
+	extent_list_done(&list);
+	return r < 0 ? r : n;
+}
+
+int body_map_move_content(struct transaction *t, uint64_t ino, const struct extent *old,
+	const struct extent *new, uint64_t new_total_bytes)
+{
+	struct pack_change gone = {
+		.pack = old->object, .live_bytes = -(int64_t)old->stored_bytes, .live_bodies = -1};
+	struct pack_change come = {.pack = new->object,
+		.total_bytes = new_total_bytes,
+		.live_bytes = new->stored_bytes,
+		.live_bodies = 1};
+	int r = move_pieces(t, ino, old, new);
+
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	transaction_note_pack(t, key_ino_account(ino), &gone);
+	transaction_note_pack(t, key_ino_account(ino), &come);
+	return 0;
 }
 
 int body_map_load_upload(struct node *node, uint64_t ino, struct upload *ret, bool *ret_exists)
@@ -249,23 +347,57 @@ static bool cancel_if_running(struct upload *u, uint64_t first, uint64_t end)
 	return true;
 }
 
-int body_map_mark_dirty(struct transaction *t, uint64_t ino, uint64_t first, uint64_t end, bool cut)
+/* The longest of the ranges that overlap or touch [first, end), as far as it goes. */
+static uint64_t longest_at(const struct upload *u, uint64_t first, uint64_t end)
+{
+	uint64_t longest = 0;
+
+	for (uint32_t i = 0; i < u->n_dirty; i++) {
+		uint64_t blocks = u->dirty[i].end - u->dirty[i].first;
+
+		if (u->dirty[i].first <= end && first <= u->dirty[i].end && blocks > longest)
+			longest = blocks;
+	}
+	return longest;
+}
+
+/* With a journal: whether the uploader has something to do that it had not before. */
+static void call_uploader(struct transaction *t, const struct inode *inode, const struct upload *u,
+	uint64_t old_blocks, uint64_t first, uint64_t end)
+{
+	uint64_t small = BODY_MAP_SMALL_BYTES >> inode->block_shift;
+	uint64_t whole = BODY_MAP_OBJECT_MAX_BYTES >> inode->block_shift;
+	uint64_t blocks = longest_at(u, first, end);
+
+	t->upload_now = blocks / whole > old_blocks / whole;
+	if (t->upload_now || (old_blocks < small && blocks >= small))
+		t->upload_ino = inode->ino;
+	if (end - first < whole)
+		t->dirtied_bytes += (end - first) << inode->block_shift;
+}
+
+int body_map_mark_dirty(
+	struct transaction *t, const struct inode *inode, uint64_t first, uint64_t end, bool cut)
 {
 	struct upload u;
 	bool exists, cancelled;
-	int r = body_map_load_upload(t->node, ino, &u, &exists);
+	int r = body_map_load_upload(t->node, inode->ino, &u, &exists);
+	uint64_t old_blocks;
 
 	if (r < 0)
 		return r;
 	cancelled = cut && cancel_if_running(&u, first, end);
 	if (!cancelled && upload_covers(&u, first, end))
 		return 0;
-	if (!exists) {
+	old_blocks = longest_at(&u, first, end);
+	if (!exists)
 		u.since_ms = clock_realtime_ms();
-		t->upload_ino = ino;
-	}
 	upload_add_range(&u, first, end);
-	body_map_put_upload(t, ino, &u);
+	if (t->node->changes != NULL)
+		call_uploader(t, inode, &u, old_blocks, first, end);
+	else if (!exists)
+		t->upload_ino = inode->ino;
+	body_map_put_upload(t, inode->ino, &u);
 	return 0;
 }
 

@@ -22,6 +22,12 @@
 #define BODY_MAP_OBJECT_MAX_BYTES (UINT64_C(4) << 20)
 #define BODY_MAP_TO_THE_END UINT64_MAX
 
+/* On a node with a journal, runs of dirty blocks shorter than this do not become objects of their
+ * own but wait for the packer; the journal has them meanwhile. A put costs as much as some 200 KiB
+ * for a month on S3, and takes about as long as the transfer of some hundred KiB: so a body of this
+ * order pays for its own, and larger ones should not travel twice. */
+#define BODY_MAP_SMALL_BYTES (UINT64_C(128) << 10)
+
 struct extent_list {
 	struct extent *extents; /* sorted by offset */
 	size_t n, capacity;
@@ -47,7 +53,8 @@ int body_map_cut_extents(
 	struct transaction *t, uint64_t ino, uint64_t from_bytes, uint64_t end_bytes);
 
 /* [x->offset, +size) is in x's object from now on, instead of whatever was there. The cut reaches
- * to replaces_end_bytes, the end of the last block. */
+ * to replaces_end_bytes, the end of the last block. Of a pack, that the content is live is the
+ * caller's to note. */
 int body_map_put_extent(
 	struct transaction *t, uint64_t ino, const struct extent *x, uint64_t replaces_end_bytes);
 
@@ -57,11 +64,17 @@ int body_map_load_upload(struct node *node, uint64_t ino, struct upload *ret, bo
 /* Stores it, or deletes it when nothing is dirty or running. */
 void body_map_put_upload(struct transaction *t, uint64_t ino, const struct upload *u);
 
-/* Blocks [first, end) have been written or punched out. Queues the body for upload if it was not.
- * With `cut`, a running upload of any of them does not count: its blocks become dirty again. Once
- * for each transaction. */
+/* The content of `old` in a pack is `new` in another from now on, for all extents that lead to it.
+ * Notes in both packs what is live. -ENOENT: no extent leads to it any more; -EBUSY: what is dirty
+ * or being put lies over it, so that a replay could not tell what is newer (replay.h). */
+int body_map_move_content(struct transaction *t, uint64_t ino, const struct extent *old,
+	const struct extent *new, uint64_t new_total_bytes);
+
+/* Blocks [first, end) have been written or punched out. Queues the body for upload if it was not,
+ * and if there is a journal once there is something large. With `cut`, a running upload of any of
+ * them does not count: its blocks become dirty again. Once for each transaction. */
 int body_map_mark_dirty(
-	struct transaction *t, uint64_t ino, uint64_t first, uint64_t end, bool cut);
+	struct transaction *t, const struct inode *inode, uint64_t first, uint64_t end, bool cut);
 
 /* Blocks [first, end) have been cut off: a running upload of any of them does not count. */
 int body_map_cancel_upload(struct transaction *t, uint64_t ino, uint64_t first, uint64_t end);

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache/body_map.h"
-#include "cache/damaged_record.h"
 #include "cache/node_private.h"
 #include "cache/upload_task.h"
 #include "util/clock.h"
 #include "util/list.h"
 #include "util/lock.h"
 #include "util/log.h"
+#include "util/map64.h"
 
 #define MAX_IN_FLIGHT 32
 
@@ -34,8 +34,19 @@ struct queued {
 	uint64_t ino;
 	uint64_t since_ms; /* monotonic: queued first */
 	uint64_t due_ms;
-	uint64_t pause_ms; /* after its last failure; 0: it did not fail */
-	bool is_dropped;   /* it is not queued again; protected by lock */
+	uint64_t pause_ms;        /* after its last failure; 0: it did not fail */
+	bool is_busy;             /* in flight, or the packer is at it: in no list */
+	bool is_claimed;          /* the latter */
+	bool again, now;          /* enqueued meanwhile */
+	bool is_dropped;          /* its account leaves: it is not queued again */
+	struct list_node waiters; /* of struct waiter */
+};
+
+/* body_uploader_hurry() */
+struct waiter {
+	struct list_node node;
+	body_uploader_done_fn *done;
+	void *arg;
 };
 
 struct body_uploader {
@@ -47,7 +58,7 @@ struct body_uploader {
 	struct lock_condition changed;
 	struct list_node queue;          /* of struct queued, by due time; protected by lock */
 	struct list_node retries;        /* likewise: those that failed; protected by lock */
-	struct list_node flying;         /* those in flight; protected by lock */
+	struct map64 places;             /* inode -> its struct queued; protected by lock */
 	uint64_t n_queued;               /* in a list or in flight; protected by lock */
 	uint64_t n_failing;              /* of these, those that failed; protected by lock */
 	unsigned int in_flight;          /* protected by lock */
@@ -73,7 +84,7 @@ struct body_uploader *body_uploader_new(struct node *node, uint64_t delay_ms)
 	lock_condition_init(&u->changed);
 	list_init(&u->queue);
 	list_init(&u->retries);
-	list_init(&u->flying);
+	map64_init(&u->places);
 	return u;
 }
 
@@ -90,22 +101,140 @@ static void push_locked(struct body_uploader *u, struct list_node *list, struct 
 	lock_condition_signal(&u->changed);
 }
 
-void body_uploader_enqueue(struct body_uploader *u, uint64_t ino)
+static struct queued *find_locked(struct body_uploader *u, uint64_t ino) REQUIRES(u->lock)
+{
+	const uint64_t *place = map64_find(&u->places, ino);
+
+	return place != NULL ? (struct queued *)(uintptr_t)*place : NULL;
+}
+
+/* In no list yet. NULL without memory. */
+static struct queued *add_locked(struct body_uploader *u, uint64_t ino) REQUIRES(u->lock)
 {
 	struct queued *q = calloc(1, sizeof(*q));
+	uint64_t *place = q != NULL ? map64_insert(&u->places, ino) : NULL;
 
-	if (q == NULL) {
-		/* The record in the store stays, so the next start uploads it. */
-		log_error("no memory to queue an upload: it waits for the next start");
-		return;
+	if (place == NULL) {
+		free(q);
+		return NULL;
 	}
+	*place = (uint64_t)(uintptr_t)q;
 	list_init(&q->node);
+	list_init(&q->waiters);
 	q->ino = ino;
 	q->since_ms = clock_monotonic_ms();
+	return q;
+}
+
+static void remove_locked(struct body_uploader *u, struct queued *q) REQUIRES(u->lock)
+{
+	map64_remove(&u->places, q->ino);
+	free(q);
+}
+
+/* Begins without its delay. */
+static void hurry_locked(struct body_uploader *u, struct queued *q) REQUIRES(u->lock)
+{
+	if (q->is_busy) {
+		q->now = true;
+		return;
+	}
+	if (q->pause_ms > 0) /* it failed: its pause goes on */
+		return;
+	list_remove(&q->node);
+	push_locked(u, &u->queue, q, 0);
+}
+
+void body_uploader_enqueue(struct body_uploader *u, uint64_t ino, bool now)
+{
+	struct queued *q;
+
 	lock_acquire(&u->lock);
-	u->n_queued++;
-	push_locked(u, &u->queue, q, q->since_ms + u->delay_ms);
+	q = find_locked(u, ino);
+	if (q != NULL) {
+		q->again = q->again || q->is_busy;
+		if (now)
+			hurry_locked(u, q);
+	} else {
+		q = add_locked(u, ino);
+		if (q != NULL) {
+			u->n_queued++;
+			push_locked(u, &u->queue, q, now ? 0 : q->since_ms + u->delay_ms);
+		}
+	}
 	lock_release(&u->lock);
+	/* The record in the store stays, so the next start uploads it. */
+	if (q == NULL)
+		log_error("no memory to queue an upload: it waits for the next start");
+}
+
+bool body_uploader_claim(struct body_uploader *u, uint64_t ino)
+{
+	struct queued *q = NULL;
+
+	lock_acquire(&u->lock);
+	if (find_locked(u, ino) == NULL)
+		q = add_locked(u, ino);
+	if (q != NULL)
+		q->is_busy = q->is_claimed = true;
+	lock_release(&u->lock);
+	return q != NULL;
+}
+
+static void answer(struct list_node *waiters, int error)
+{
+	struct list_node *node;
+
+	while ((node = list_take_first(waiters)) != NULL) {
+		struct waiter *w = LIST_ENTRY(node, struct waiter, node);
+
+		w->done(w->arg, error);
+		free(w);
+	}
+}
+
+void body_uploader_release(struct body_uploader *u, uint64_t ino)
+{
+	struct queued *q;
+
+	lock_acquire(&u->lock);
+	q = find_locked(u, ino);
+	if (q != NULL && q->again && !q->is_dropped) {
+		q->is_busy = q->is_claimed = q->again = false;
+		u->n_queued++;
+		push_locked(u, &u->queue, q, q->now ? 0 : clock_monotonic_ms() + u->delay_ms);
+		q->now = false;
+	} else if (q != NULL) {
+		remove_locked(u, q);
+	}
+	lock_condition_broadcast(&u->changed);
+	lock_release(&u->lock);
+}
+
+void body_uploader_hurry(struct node *node, uint64_t ino, body_uploader_done_fn *done, void *arg)
+{
+	struct body_uploader *u = node->uploader;
+	struct waiter *w = calloc(1, sizeof(*w));
+	struct queued *q;
+	int error = w == NULL ? -ENOMEM : 0;
+
+	lock_acquire(&u->lock);
+	q = find_locked(u, ino);
+	if (q != NULL && q->is_claimed)
+		q = NULL; /* what the packer has is small: the journal has it */
+	if (q != NULL && u->stopping)
+		error = -ECANCELED;
+	if (error == 0 && q != NULL) {
+		*w = (struct waiter){.done = done, .arg = arg};
+		list_append(&q->waiters, &w->node);
+		hurry_locked(u, q);
+		w = NULL;
+	}
+	lock_release(&u->lock);
+	if (q != NULL && error == 0)
+		return;
+	free(w);
+	done(arg, error);
 }
 
 static uint64_t next_pause_ms(uint64_t pause_ms)
@@ -155,25 +284,37 @@ static void end_turn(
 {
 	uint64_t now_ms = clock_monotonic_ms(), ino = q->ino;
 	const char *what = NULL;
+	struct list_node waiters;
+	bool is_urgent;
 
+	list_init(&waiters);
 	lock_acquire(&u->lock);
 	u->in_flight--;
-	list_remove(&q->node);
+	q->is_busy = false;
+	if (q->again && !again) {
+		again = true;
+		delay_ms = u->delay_ms;
+	}
 	again = again && !q->is_dropped;
+	is_urgent = q->now || !list_is_empty(&q->waiters);
+	q->again = q->now = false;
 	if (error < 0)
 		what = note_failure_locked(u, q, error, now_ms);
 	if (error == 0 || !again)
 		note_success_locked(u, q);
+	if (error < 0 || !again)
+		list_splice(&waiters, &q->waiters);
 	if (error < 0 && again) {
 		push_locked(u, &u->retries, q, now_ms + q->pause_ms);
 	} else if (again) {
-		push_locked(u, &u->queue, q, now_ms + delay_ms);
+		push_locked(u, &u->queue, q, is_urgent ? 0 : now_ms + delay_ms);
 	} else {
 		u->n_queued--;
-		free(q);
+		remove_locked(u, q);
 	}
 	lock_condition_broadcast(&u->changed);
 	lock_release(&u->lock);
+	answer(&waiters, error);
 	if (what != NULL)
 		log_warning("the body of inode %" PRIu64 " cannot be uploaded (%s): %s, it will be "
 			    "tried again",
@@ -231,7 +372,8 @@ static void start_put(struct flight *f)
 static struct flight *prepare(struct body_uploader *u, struct queued *q)
 {
 	struct flight *f = calloc(1, sizeof(*f));
-	int r = f == NULL ? -ENOMEM : upload_task_prepare(u->node, q->ino, &f->task);
+	enum upload_size size = u->node->changes != NULL ? UPLOAD_LARGE : UPLOAD_ALL;
+	int r = f == NULL ? -ENOMEM : upload_task_prepare(u->node, q->ino, size, &f->task);
 
 	if (r < 0 || f->task == NULL) {
 		free(f);
@@ -269,17 +411,20 @@ static unsigned int take_due_locked(struct body_uploader *u, struct queued *ret[
 	uint64_t now_ms = clock_monotonic_ms(), due_ms;
 	unsigned int n = 0;
 
+	(void)first_due_locked(u, &due_ms);
 	if (now_ms < u->pause_until_ms || u->in_flight > MAX_IN_FLIGHT - WAVE ||
-		(now_ms < u->next_wave_ms && u->flushing == 0))
+		(now_ms < u->next_wave_ms && u->flushing == 0 && due_ms > 0))
 		return 0;
 	while (u->in_flight < MAX_IN_FLIGHT) {
 		struct list_node *list = first_due_locked(u, &due_ms);
-		struct list_node *first = due_ms > now_ms ? NULL : list_take_first(list);
+		struct queued *q;
 
-		if (first == NULL)
+		if (due_ms > now_ms)
 			break;
-		list_append(&u->flying, first);
-		ret[n++] = LIST_ENTRY(first, struct queued, node);
+		q = LIST_ENTRY(list->next, struct queued, node);
+		list_remove(&q->node);
+		q->is_busy = true;
+		ret[n++] = q;
 		u->in_flight++;
 	}
 	if (n > 0)
@@ -321,7 +466,7 @@ static uint64_t next_due_locked(struct body_uploader *u) REQUIRES(u->lock)
 	(void)first_due_locked(u, &due_ms);
 	if (due_ms == UINT64_MAX || u->in_flight > MAX_IN_FLIGHT - WAVE)
 		return UINT64_MAX / 2;
-	if (due_ms < u->next_wave_ms && u->flushing == 0)
+	if (due_ms > 0 && due_ms < u->next_wave_ms && u->flushing == 0)
 		due_ms = u->next_wave_ms;
 	return due_ms > u->pause_until_ms ? due_ms : u->pause_until_ms;
 }
@@ -345,75 +490,6 @@ static void *run(void *arg)
 	}
 	lock_release(&u->lock);
 	return NULL;
-}
-
-static int put_upload(struct node *node, uint64_t ino, const struct upload *upload)
-{
-	struct transaction t;
-	int r = transaction_begin(node, &t);
-
-	if (r < 0)
-		return r;
-	body_map_put_upload(&t, ino, upload);
-	return transaction_commit(&t);
-}
-
-/* What an interrupted upload had taken becomes dirty again. */
-static int recover_one(struct node *node, uint64_t ino)
-{
-	struct upload upload;
-	bool exists;
-	int r = body_map_load_upload(node, ino, &upload, &exists);
-
-	if (r < 0 || !upload.running)
-		return r;
-	upload_add_range(&upload, upload.uploading.first, upload.uploading.end);
-	upload.running = false;
-	return put_upload(node, ino, &upload);
-}
-
-/* Nobody knows which blocks the backend has: all that is local is dirty. */
-static int repair_one(struct node *node, uint64_t ino)
-{
-	struct upload upload = {.since_ms = clock_realtime_ms()};
-
-	upload_add_range(&upload, 0, BODY_MAP_TO_THE_END);
-	return put_upload(node, ino, &upload);
-}
-
-static int recover_at(struct body_uploader *u, const struct store_iterator *it)
-{
-	size_t key_bytes;
-	const uint8_t *key = store_iterator_key(it, &key_bytes);
-	uint64_t ino;
-	int r;
-
-	if (!key_node_tail_ino(key, key_bytes, &ino)) {
-		damaged_record_say(it, "what is to be uploaded, but not of which inode: ignored");
-		return 0;
-	}
-	r = recover_one(u->node, ino);
-	if (r == -EBADMSG) {
-		damaged_record_say(it, "what is to be uploaded of an inode: all of it will be");
-		r = repair_one(u->node, ino);
-	}
-	if (r == 0)
-		body_uploader_enqueue(u, ino);
-	return r;
-}
-
-int body_uploader_recover(struct body_uploader *u)
-{
-	struct key from = key_node(KEY_NODE_UPLOAD), to = key_node_end(KEY_NODE_UPLOAD);
-	struct store_iterator *it = store_iterator_new(u->node->store, STORE_META, &from, &to);
-	int r = it == NULL ? -ENOMEM : 0;
-
-	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it))
-		r = recover_at(u, it);
-	if (r == 0)
-		r = store_iterator_error(it);
-	store_iterator_free(it);
-	return r;
 }
 
 int body_uploader_start(struct body_uploader *u)
@@ -461,15 +537,17 @@ static void move_account_locked(struct list_node *from, struct list_node *to, ui
 	}
 }
 
-static bool is_flying_locked(struct body_uploader *u, uint32_t account, bool is_dropped)
+/* In flight, or with the packer. */
+static bool mark_busy_locked(struct body_uploader *u, uint32_t account, bool is_dropped)
 	REQUIRES(u->lock)
 {
 	bool found = false;
 
-	for (struct list_node *n = u->flying.next; n != &u->flying; n = n->next) {
-		struct queued *q = LIST_ENTRY(n, struct queued, node);
+	for (size_t i = 0; i < u->places.capacity; i++) {
+		struct queued *q = (struct queued *)(uintptr_t)u->places.slots[i].value;
 
-		if (key_ino_account(q->ino) != account)
+		if (u->places.slots[i].key == 0 || key_ino_account(q->ino) != account ||
+			!q->is_busy)
 			continue;
 		q->is_dropped = is_dropped;
 		found = true;
@@ -477,9 +555,9 @@ static bool is_flying_locked(struct body_uploader *u, uint32_t account, bool is_
 	return found;
 }
 
-/* Takes what waits; what flies ends. At the deadline all is as before. */
-static int drop_locked(struct body_uploader *u, uint32_t account, uint64_t deadline_ms)
-	REQUIRES(u->lock)
+/* Takes what waits; what is under way ends. At the deadline all is as before. */
+static int drop_locked(struct body_uploader *u, uint32_t account, uint64_t deadline_ms,
+	struct list_node *ret_waiters) REQUIRES(u->lock)
 {
 	struct list_node taken, *node;
 	int r = 0;
@@ -487,12 +565,9 @@ static int drop_locked(struct body_uploader *u, uint32_t account, uint64_t deadl
 	list_init(&taken);
 	move_account_locked(&u->queue, &taken, account);
 	move_account_locked(&u->retries, &taken, account);
-	while (is_flying_locked(u, account, true) && r == 0)
+	while (mark_busy_locked(u, account, true) && r == 0)
 		r = lock_condition_wait_until(&u->changed, &u->lock, deadline_ms);
-	if (r < 0 && is_flying_locked(u, account, false))
-		r = -EBUSY;
-	else
-		r = 0;
+	r = r < 0 && mark_busy_locked(u, account, false) ? -EBUSY : 0;
 	while ((node = list_take_first(&taken)) != NULL) {
 		struct queued *q = LIST_ENTRY(node, struct queued, node);
 
@@ -502,21 +577,25 @@ static int drop_locked(struct body_uploader *u, uint32_t account, uint64_t deadl
 		}
 		u->n_queued--;
 		u->n_failing -= q->pause_ms > 0;
-		free(q);
+		list_splice(ret_waiters, &q->waiters);
+		remove_locked(u, q);
 	}
 	return r;
 }
 
 int body_uploader_drop(struct body_uploader *u, uint32_t account, uint64_t deadline_ms)
 {
+	struct list_node waiters;
 	int r;
 
+	list_init(&waiters);
 	lock_acquire(&u->lock);
-	r = drop_locked(u, account, deadline_ms);
+	r = drop_locked(u, account, deadline_ms, &waiters);
 	if (u->n_failing == 0)
 		u->last_error = 0;
 	lock_condition_broadcast(&u->changed);
 	lock_release(&u->lock);
+	answer(&waiters, -ECANCELED);
 	return r;
 }
 
@@ -545,8 +624,17 @@ void body_uploader_get_figures(struct body_uploader *u, struct body_uploader_fig
 	ret->oldest_ms = oldest_ms < now_ms ? now_ms - oldest_ms : 0;
 }
 
+static void collect_waiters(struct list_node *list, struct list_node *waiters)
+{
+	for (struct list_node *n = list->next; n != list; n = n->next)
+		list_splice(waiters, &LIST_ENTRY(n, struct queued, node)->waiters);
+}
+
 void body_uploader_stop(struct body_uploader *u)
 {
+	struct list_node waiters;
+
+	list_init(&waiters);
 	if (u == NULL || !u->started)
 		return;
 	lock_acquire(&u->lock);
@@ -558,7 +646,10 @@ void body_uploader_stop(struct body_uploader *u)
 	lock_acquire(&u->lock);
 	while (u->in_flight > 0)
 		lock_condition_wait(&u->changed, &u->lock);
+	collect_waiters(&u->queue, &waiters);
+	collect_waiters(&u->retries, &waiters);
 	lock_release(&u->lock);
+	answer(&waiters, -ECANCELED);
 }
 
 void body_uploader_free(struct body_uploader *u)
@@ -570,6 +661,7 @@ void body_uploader_free(struct body_uploader *u)
 	list_splice(&u->queue, &u->retries);
 	while ((node = list_take_first(&u->queue)) != NULL)
 		free(LIST_ENTRY(node, struct queued, node));
+	map64_done(&u->places);
 	lock_condition_done(&u->changed);
 	lock_done(&u->lock);
 	free(u);

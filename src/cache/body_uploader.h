@@ -7,6 +7,9 @@
  * merged when the newer is not much smaller, so that a body grown by n appends was put about
  * log(n) times and consists of about log(n) objects.
  *
+ * With a journal only long runs become objects here, as soon as one is full or has been quiet for
+ * the delay; the journal has the others, until the packer (packer.h) takes them.
+ *
  * Crash safety. Before an object is put, a durable KEY_NODE_PENDING record names it; the record
  * goes in the same batch that refers to the object. What a crash leaves pending is removed. A
  * failed put is tried again, with growing pauses; nothing dirty is ever dropped. A body that fails
@@ -15,6 +18,7 @@
 #ifndef MAILFS_CACHE_BODY_UPLOADER_H
 #define MAILFS_CACHE_BODY_UPLOADER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "cache/node.h"
 
@@ -30,11 +34,24 @@ struct body_uploader *body_uploader_new(struct node *node, uint64_t delay_ms);
 
 /* After a crash no upload is running any more: what was in flight is dirty again. Queues all that
  * is dirty. Before anything else happens to the node. */
-int body_uploader_recover(struct body_uploader *u);
+int body_uploader_recover(struct node *node);
 int body_uploader_start(struct body_uploader *u);
 
-/* There is an upload record of this body now, and there was none before. Does not block. */
-void body_uploader_enqueue(struct body_uploader *u, uint64_t ino);
+/* There is something to upload of this body; `now`: without the delay. Does not block. */
+void body_uploader_enqueue(struct body_uploader *u, uint64_t ino, bool now);
+
+/* With a journal: calls `done` when nothing large of the body is left that is not on the backend in
+ * an object, and what the uploader was at has been recorded, or with the error of an attempt, which
+ * goes on. Starts at once what waits for its delay. Before returning if there is nothing to do;
+ * small runs are left to the journal and the packer. -ECANCELED: the node is being closed. At most
+ * as many wait as there are requests. */
+typedef void body_uploader_done_fn(void *arg, int error);
+void body_uploader_hurry(struct node *node, uint64_t ino, body_uploader_done_fn *done, void *arg);
+
+/* For the packer: nobody else uploads anything of this body until it is released. False: the
+ * uploader is at it, or will be. -ENOMEM counts as that. */
+bool body_uploader_claim(struct body_uploader *u, uint64_t ino);
+void body_uploader_release(struct body_uploader *u, uint64_t ino);
 
 /* Uploads without delay until nothing is dirty; -ETIMEDOUT or the backend's error. */
 int body_uploader_flush(struct body_uploader *u, uint64_t deadline_ms);

@@ -17,8 +17,8 @@ bool failed_removals_has(const struct failed_removals *f, const struct uuid *obj
 	return find(f, object) < f->n;
 }
 
-bool failed_removals_note(
-	struct failed_removals *f, const struct uuid *object, uint32_t account, uint64_t now_ms)
+bool failed_removals_note(struct failed_removals *f, const struct uuid *object,
+	const struct object_record *record, uint64_t now_ms)
 {
 	size_t i = find(f, object);
 	struct failed_removal *entry = &f->entries[i];
@@ -28,7 +28,7 @@ bool failed_removals_note(
 	if (i == f->n) {
 		f->n++;
 		*entry = (struct failed_removal){.object = *object,
-			.account = account,
+			.record = *record,
 			.pause_ms = FAILED_REMOVALS_FIRST_PAUSE_MS};
 	} else if (entry->pause_ms < FAILED_REMOVALS_LONGEST_PAUSE_MS / 2) {
 		entry->pause_ms *= 2;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "cache/record.h"
 #include "util/uuid.h"
 
 #define FAILED_REMOVALS_MAX 64
@@ -18,7 +19,7 @@
 
 struct failed_removal {
 	struct uuid object;
-	uint32_t account;
+	struct object_record record;
 	uint64_t due_ms; /* monotonic */
 	uint64_t pause_ms;
 };
@@ -31,8 +32,8 @@ struct failed_removals {
 bool failed_removals_has(const struct failed_removals *f, const struct uuid *object);
 
 /* It failed (again): its pause is the first one, or doubles. False: there is no room for it. */
-bool failed_removals_note(
-	struct failed_removals *f, const struct uuid *object, uint32_t account, uint64_t now_ms);
+bool failed_removals_note(struct failed_removals *f, const struct uuid *object,
+	const struct object_record *record, uint64_t now_ms);
 
 /* It is gone. */
 void failed_removals_forget(struct failed_removals *f, const struct uuid *object);

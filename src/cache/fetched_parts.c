@@ -7,9 +7,9 @@
 
 struct fetched_part {
 	struct fetched_part *next;
-	unsigned int n; /* this one and those behind it */
-	struct uuid object;
-	uint64_t offset_bytes; /* in the object's content */
+	unsigned int n;        /* this one and those behind it */
+	struct extent content; /* which content: record_same_content() */
+	uint64_t offset_bytes; /* in it */
 	uint64_t size_bytes;
 	uint8_t data[];
 };
@@ -39,7 +39,7 @@ int fetched_parts_add(struct fetched_part **list, const struct extent *x, uint64
 		return -ENOMEM;
 	*part = (struct fetched_part){.next = *list,
 		.n = n + 1,
-		.object = x->object,
+		.content = *x,
 		.offset_bytes = offset,
 		.size_bytes = size};
 	memcpy(part->data, (const uint8_t *)content + offset, (size_t)size);
@@ -54,9 +54,8 @@ bool fetched_parts_copy(const struct fetched_part *list, const struct extent *x,
 	uint64_t size = end_bytes - from_bytes;
 
 	for (const struct fetched_part *p = list; p != NULL; p = p->next) {
-		if (memcmp(&p->object, &x->object, sizeof(p->object)) != 0 ||
-			offset < p->offset_bytes || size > p->size_bytes ||
-			offset - p->offset_bytes > p->size_bytes - size)
+		if (!record_same_content(&p->content, x) || offset < p->offset_bytes ||
+			size > p->size_bytes || offset - p->offset_bytes > p->size_bytes - size)
 			continue;
 		memcpy(data, p->data + (offset - p->offset_bytes), (size_t)size);
 		return true;

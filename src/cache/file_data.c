@@ -220,8 +220,8 @@ int file_data_write(struct transaction *t, struct inode *inode, uint64_t offset,
 	r = write_blocks(&w, offset, data, size_bytes);
 	free(w.scratch);
 	if (r == 0 && (inode->flags & INODE_BODY))
-		r = body_map_mark_dirty(t, inode->ino, offset >> inode->block_shift,
-			file_blocks_for(inode, end), false);
+		r = body_map_mark_dirty(
+			t, inode, offset >> inode->block_shift, file_blocks_for(inode, end), false);
 	if (r == 0 && end > inode->size_bytes)
 		inode->size_bytes = end;
 	return r;
@@ -348,8 +348,8 @@ int file_data_punch(struct transaction *t, struct inode *inode, uint64_t offset,
 	if (r == 0 && first_whole < end_whole)
 		r = punch_whole_blocks(t, inode, first_whole, end_whole);
 	if (r == 0 && (inode->flags & INODE_BODY))
-		r = body_map_mark_dirty(t, inode->ino, offset >> inode->block_shift,
-			file_blocks_for(inode, end), true);
+		r = body_map_mark_dirty(
+			t, inode, offset >> inode->block_shift, file_blocks_for(inode, end), true);
 	return r;
 }
 
@@ -370,5 +370,5 @@ int file_data_become_body(struct transaction *t, struct inode *inode)
 	if (inode->flags & INODE_BODY)
 		return 0;
 	inode->flags |= INODE_BODY;
-	return body_map_mark_dirty(t, inode->ino, 0, BODY_MAP_TO_THE_END, false);
+	return body_map_mark_dirty(t, inode, 0, BODY_MAP_TO_THE_END, false);
 }

@@ -121,6 +121,23 @@ struct key key_extent(uint64_t ino, uint64_t offset)
 	return key_with_number(KEY_EXTENT, ino, offset);
 }
 
+struct key key_pack(uint32_t account, const struct uuid *pack)
+{
+	struct key key;
+	struct encoder e = begin(&key, account, KEY_PACK);
+
+	encode_bytes(&e, pack->bytes, UUID_BYTES);
+	return finish(&key, &e);
+}
+
+bool key_pack_uuid(const uint8_t *key, size_t size_bytes, struct uuid *ret)
+{
+	if (size_bytes != NODE_HEAD_BYTES + UUID_BYTES || key[NODE_HEAD_BYTES - 1] != KEY_PACK)
+		return false;
+	memcpy(ret->bytes, key + NODE_HEAD_BYTES, UUID_BYTES);
+	return true;
+}
+
 struct key key_end_of(enum key_type type, uint64_t ino)
 {
 	return key_of_ino(type, ino + 1);

@@ -31,6 +31,7 @@ enum key_type {
 	KEY_EXTENT = 'E',       /* ino, offset -> object that holds it */
 	KEY_INODE = 'I',        /* ino -> attributes */
 	KEY_NAME = 'N',         /* directory ino, name -> entry, for lookup */
+	KEY_PACK = 'P',         /* pack's uuid -> what of it is live */
 	KEY_SYMLINK = 'S',      /* ino -> target */
 	KEY_XATTR = 'X',        /* ino, name -> value */
 	KEY_NODE_FORMAT = 'F',  /* node section: version of all of this */
@@ -76,6 +77,8 @@ struct key key_xattr(uint64_t ino, const char *name);
 struct key key_data(uint64_t ino, uint64_t block);
 struct key key_extent(uint64_t ino, uint64_t offset);
 
+struct key key_pack(uint32_t account, const struct uuid *pack);
+
 /* The first key behind all keys of this type and inode, as the end of a scan. */
 struct key key_end_of(enum key_type type, uint64_t ino);
 
@@ -90,6 +93,9 @@ struct key key_account_end(uint32_t account);
 
 /* What all keys of the type begin with in the account. */
 struct key key_type(uint32_t account, enum key_type type);
+
+/* The pack of a KEY_PACK's key; false: it is no such key. */
+bool key_pack_uuid(const uint8_t *key, size_t size_bytes, struct uuid *ret);
 
 /* Node section. */
 struct key key_node(enum key_type type);

@@ -13,6 +13,7 @@
 #include "cache/inode_remove.h"
 #include "cache/node_private.h"
 #include "cache/object_reaper.h"
+#include "cache/packer.h"
 #include "cache/replay.h"
 #include "cache/torn_write.h"
 #include "util/clock.h"
@@ -62,11 +63,13 @@ static int make_parts(struct node *node, const struct node_options *o, uint64_t 
 	node->uploader = body_uploader_new(node, o->commit_interval_ms);
 	node->evictor = body_evictor_new(node, o->cache_size_bytes);
 	node->reaper = object_reaper_new(node);
+	node->packer = o->journal ? packer_new(node) : NULL;
 	node->torn_writes = torn_writes_new(node, o->torn_settle_ms);
 	if (node->commit == NULL || node->accounts == NULL || node->adoption == NULL ||
 		node->inodes == NULL || node->locks == NULL || node->refs == NULL ||
 		node->fetcher == NULL || node->uploader == NULL || node->evictor == NULL ||
-		node->reaper == NULL || node->torn_writes == NULL)
+		node->reaper == NULL || node->torn_writes == NULL ||
+		(o->journal && node->packer == NULL))
 		return -ENOMEM;
 	return 0;
 }
@@ -84,7 +87,7 @@ static int recover_and_start(struct node *node)
 	if (r == 0)
 		r = object_reaper_start(node->reaper);
 	if (r == 0)
-		r = body_uploader_recover(node->uploader);
+		r = body_uploader_recover(node);
 	if (r == 0)
 		r = inode_remove_leftovers(node);
 	if (r == 0)
@@ -95,6 +98,8 @@ static int recover_and_start(struct node *node)
 		r = body_evictor_start(node->evictor);
 	if (r == 0)
 		r = body_uploader_start(node->uploader);
+	if (r == 0)
+		r = packer_start(node->packer);
 	return r;
 }
 
@@ -112,6 +117,7 @@ int node_open(const struct node_options *o, struct node **ret, char **ret_messag
 	*ret_message = NULL;
 	if (node == NULL)
 		return -ENOMEM;
+	lock_init(&node->pack_lock);
 	node->backend = o->backend;
 	node->account_depth = o->account_depth;
 	node->strict_sync = o->strict_sync;
@@ -146,7 +152,9 @@ void node_get_figures(struct node *node, struct node_figures *ret)
 	struct commit_figures commits;
 	struct body_uploader_figures uploads;
 	struct body_fetcher_figures fetches;
+	struct packer_figures packs;
 
+	packer_get_figures(node->packer, &packs);
 	commit_get_figures(node->commit, &commits);
 	body_uploader_get_figures(node->uploader, &uploads);
 	body_fetcher_get_figures(node->fetcher, &fetches);
@@ -164,6 +172,10 @@ void node_get_figures(struct node *node, struct node_figures *ret)
 		.objects_fetched = fetches.objects,
 		.objects_fetched_bytes = fetches.objects_bytes,
 		.objects_removed = object_reaper_removed(node->reaper),
+		.packs_put = packs.packs,
+		.packs_put_bytes = packs.packs_bytes,
+		.bodies_packed = packs.bodies,
+		.packs_rewritten = packs.rewritten,
 		.bodies_evicted = body_evictor_evicted(node->evictor),
 		.backend_error = backend_error(node),
 		.store_error = commits.error,
@@ -171,11 +183,23 @@ void node_get_figures(struct node *node, struct node_figures *ret)
 	};
 }
 
+/* What is small; then what had to wait for that. */
+static int pack_all(struct node *node, uint64_t deadline_ms)
+{
+	struct packer_options options = {.deadline_ms = deadline_ms, .only_dirty = true};
+	struct packer_figures figures = {0};
+	int r = packer_pack_all(node, &options, &figures);
+
+	return r == 0 ? body_uploader_flush(node->uploader, deadline_ms) : r;
+}
+
 int node_flush(struct node *node, uint32_t timeout_ms)
 {
 	uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
 	int r = body_uploader_flush(node->uploader, deadline_ms);
 
+	if (r == 0 && node->packer != NULL)
+		r = pack_all(node, deadline_ms);
 	if (r == 0)
 		r = object_reaper_flush(node->reaper, deadline_ms);
 	return r == 0 ? commit_now(node->commit) : r;
@@ -193,6 +217,7 @@ int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_byt
 void node_set_replication(struct node *node, const struct node_replication *replication)
 {
 	node->replication = replication != NULL ? *replication : (struct node_replication){0};
+	object_reaper_set_replication(node->reaper, &node->replication);
 }
 
 void node_close(struct node *node)
@@ -200,10 +225,12 @@ void node_close(struct node *node)
 	if (node == NULL)
 		return;
 	torn_writes_stop(node->torn_writes);
+	packer_stop(node->packer);
 	body_uploader_stop(node->uploader);
 	body_evictor_stop(node->evictor);
 	object_reaper_stop(node->reaper);
 	body_fetcher_drain(node->fetcher);
+	packer_free(node->packer);
 	body_uploader_free(node->uploader);
 	body_evictor_free(node->evictor);
 	object_reaper_free(node->reaper);
@@ -217,5 +244,6 @@ void node_close(struct node *node)
 	inode_refs_free(node->refs);
 	change_set_free(node->changes);
 	store_close(node->store);
+	lock_done(&node->pack_lock);
 	free(node);
 }

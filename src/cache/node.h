@@ -44,6 +44,8 @@ struct node_figures {
 	uint64_t objects_fetched, objects_fetched_bytes;
 	uint64_t objects_removed;
 	uint64_t bodies_evicted;
+	uint64_t packs_put, packs_put_bytes; /* each of many bodies; not among objects_put */
+	uint64_t bodies_packed, packs_rewritten;
 	int backend_error; /* 0, or why the last put, get or removal failed */
 	int store_error;   /* 0, or why the store takes no more changes */
 	uint64_t free_disk_bytes;
@@ -55,8 +57,8 @@ int node_open(const struct node_options *options, struct node **ret, char **ret_
 
 void node_get_figures(struct node *node, struct node_figures *ret);
 
-/* Puts every dirty body on the backend and removes every dead object; returns when that is so and
- * the store is synced, or at the deadline with -ETIMEDOUT or the backend's error. */
+/* Puts every dirty body on the backend and removes every dead object that may go; returns when that
+ * is so and the store is synced, or at the deadline with -ETIMEDOUT or the backend's error. */
 int node_flush(struct node *node, uint32_t timeout_ms);
 
 /* Drops local copies of clean bodies until at most `keep_bytes` are left. */
@@ -71,6 +73,9 @@ struct node_replication {
 	/* Begins to load an account; adoption_finish() follows exactly once, from any thread. */
 	void (*load)(void *arg, uint32_t account);
 	void *arg;
+
+	/* How long objects are kept after the journal has it that nothing refers to them. */
+	uint64_t retention_ms;
 };
 
 /* Before anything is served; NULL when all is over. */

@@ -13,6 +13,7 @@
 #include "cache/inode_refs.h"
 #include "cache/node.h"
 #include "cache/store.h"
+#include "util/lock.h"
 
 struct adoption;
 struct body_fetcher;
@@ -20,6 +21,7 @@ struct body_uploader;
 struct body_evictor;
 struct change_set;
 struct object_reaper;
+struct packer;
 struct torn_writes;
 
 enum node_backend_call { NODE_BACKEND_PUT, NODE_BACKEND_GET, NODE_BACKEND_REMOVE };
@@ -39,6 +41,8 @@ struct node {
 	struct body_uploader *uploader;
 	struct body_evictor *evictor;
 	struct object_reaper *reaper;
+	struct packer *packer; /* NULL: there is no journal */
+	struct lock pack_lock; /* pack_live.h; behind the locks of inodes */
 	struct torn_writes *torn_writes;
 	struct node_replication replication; /* no functions: there is none */
 	uint32_t account_depth;

@@ -4,16 +4,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cache/body_object.h"
-#include "cache/damaged_record.h"
 #include "cache/failed_removals.h"
+#include "cache/garbage.h"
 #include "cache/node_private.h"
+#include "cache/shipped_wait.h"
 #include "cache/transaction.h"
 #include "util/clock.h"
+#include "util/failpoint.h"
 #include "util/lock.h"
 #include "util/log.h"
 
-#define BATCH 64
 #define FIRST_PAUSE_MS 1000
 #define LONGEST_PAUSE_MS 60000
 
@@ -22,6 +22,11 @@
 
 /* Objects that have failed before are tried again so many at a time, between the others. */
 #define RETRIES_AT_ONCE 4
+
+/* With a journal: so many wait for it together, and so long after they were found, so that what
+ * they wait for is there anyway and no segment is cut for them. */
+#define ROUND 256
+#define SETTLE_MS 2000
 
 struct object_reaper {
 	struct node *node;
@@ -36,7 +41,12 @@ struct object_reaper {
 	uint64_t pause_until_ms;       /* protected by lock */
 	struct failed_removals failed; /* protected by lock */
 	int last_error;                /* protected by lock */
-	bool said_damaged;             /* of garbage records; the thread's own */
+	unsigned int flushing;         /* callers that wait; protected by lock */
+	uint64_t look_ms;              /* when to look again; UINT64_MAX; protected by lock */
+	uint64_t journal_pause_ms;     /* after it did not answer well; the thread's own */
+	struct lock replication_lock;  /* the next two; before the journal's own */
+	struct node_replication replication;
+	bool said_damaged; /* of garbage records; the thread's own */
 	_Atomic uint64_t removed;
 };
 
@@ -47,91 +57,10 @@ struct object_reaper *object_reaper_new(struct node *node)
 	if (r == NULL)
 		return NULL;
 	r->node = node;
+	r->look_ms = UINT64_MAX;
 	lock_init(&r->lock);
+	lock_init(&r->replication_lock);
 	lock_condition_init(&r->changed);
-	return r;
-}
-
-struct garbage {
-	struct uuid object;
-	uint32_t account;
-};
-
-static int decode_at(const struct store_iterator *it, struct garbage *ret)
-{
-	size_t key_bytes, value_bytes, tail_bytes = 0;
-	const uint8_t *key = store_iterator_key(it, &key_bytes);
-	const uint8_t *tail = key_node_tail(key, key_bytes, &tail_bytes);
-	const uint8_t *value = store_iterator_value(it, &value_bytes);
-
-	if (tail == NULL || tail_bytes != UUID_BYTES)
-		return -EBADMSG;
-	memcpy(ret->object.bytes, tail, UUID_BYTES);
-	return record_decode_object_account(value, value_bytes, &ret->account);
-}
-
-/* A scan over the records of a type that names objects. */
-struct scan {
-	enum key_type type;
-	struct key next;     /* where it goes on */
-	const char *damaged; /* what to say of a damaged record; NULL: nothing */
-};
-
-static struct scan scan_from_start(enum key_type type, const char *damaged)
-{
-	return (struct scan){.type = type, .next = key_node(type), .damaged = damaged};
-}
-
-/* The next records; fewer than BATCH: there are no more. */
-static int load_batch(
-	struct node *node, struct scan *scan, struct garbage ret[BATCH], unsigned int *ret_n)
-{
-	struct key to = key_node_end(scan->type);
-	struct store_iterator *it = store_iterator_new(node->store, STORE_META, &scan->next, &to);
-	unsigned int n = 0;
-	int r = it == NULL ? -ENOMEM : 0;
-
-	for (; r == 0 && n < BATCH && store_iterator_valid(it); store_iterator_next(it)) {
-		if (decode_at(it, &ret[n]) == 0)
-			n++;
-		else if (scan->damaged != NULL)
-			damaged_record_say(it, scan->damaged);
-	}
-	if (r == 0)
-		r = store_iterator_error(it);
-	store_iterator_free(it);
-	if (r == 0 && n > 0) {
-		scan->next = key_node_uuid(scan->type, &ret[n - 1].object);
-		scan->next = key_behind(&scan->next);
-	}
-	*ret_n = n;
-	return r;
-}
-
-/* After a crash: nobody is putting these any more. */
-static int condemn_pending(struct node *node)
-{
-	struct scan scan = scan_from_start(KEY_NODE_PENDING,
-		"an object that was being put: if it is on the backend it stays there");
-	struct garbage batch[BATCH];
-	struct transaction t;
-	unsigned int n = 0;
-	int r;
-
-	do {
-		r = load_batch(node, &scan, batch, &n);
-		if (r == 0)
-			r = transaction_begin(node, &t);
-		if (r < 0)
-			return r;
-		for (unsigned int i = 0; i < n; i++) {
-			struct key key = key_node_uuid(KEY_NODE_PENDING, &batch[i].object);
-
-			transaction_delete(&t, STORE_META, &key);
-			transaction_put_garbage(&t, batch[i].account, &batch[i].object);
-		}
-		r = transaction_commit(&t);
-	} while (r == 0 && n == BATCH);
 	return r;
 }
 
@@ -152,7 +81,7 @@ static void note_failure(struct object_reaper *reaper, const struct garbage *g, 
 
 	lock_acquire(&reaper->lock);
 	first = !failed_removals_has(&reaper->failed, &g->object);
-	kept = failed_removals_note(&reaper->failed, &g->object, g->account, clock_monotonic_ms());
+	kept = failed_removals_note(&reaper->failed, &g->object, &g->record, clock_monotonic_ms());
 	/* Of all the backend's objects the log does not speak one by one. */
 	first = first && kept && reaper->pause_ms == 0;
 	reaper->last_error = error;
@@ -188,7 +117,7 @@ static int remove_objects(
 
 		if (is_stopping(reaper))
 			return 0;
-		body_object_key(batch[i].account, &batch[i].object, text);
+		garbage_key(&batch[i], text);
 		r = backend_remove_wait(reaper->node->backend, text);
 		if (r < 0) {
 			in_a_row++;
@@ -224,7 +153,9 @@ static int reap_batch(struct object_reaper *reaper, struct garbage *batch, unsig
 
 	if (r < 0 || n == 0)
 		return r;
+	failpoint("reaper.remove");
 	r = remove_objects(reaper, batch, n, &n_removed);
+	failpoint("reaper.removed");
 	if (n_removed > 0)
 		stored = forget_records(reaper->node, batch, n_removed);
 	return r < 0 ? r : stored;
@@ -245,21 +176,177 @@ static unsigned int without_failed(
 	return kept;
 }
 
-static int reap_new(struct object_reaper *reaper)
+/* ---- with a journal */
+
+/* What one look at all garbage leaves for later. */
+struct later {
+	struct garbage waiting[ROUND]; /* for the journal */
+	unsigned int n_waiting;
+	bool has_more;   /* than these */
+	uint64_t due_ms; /* since 1970: when the next of the others may go; UINT64_MAX */
+};
+
+static bool may_go(struct object_reaper *reaper, const struct garbage *g, uint64_t retention_ms,
+	struct later *later)
 {
-	struct scan scan = scan_from_start(KEY_NODE_GARBAGE,
-		reaper->said_damaged ? NULL
-				     : "an object that is not needed: it stays on the backend");
-	struct garbage batch[BATCH];
-	unsigned int n = 0;
+	uint64_t due_ms = g->record.dead_ms + retention_ms;
+
+	if (reaper->node->changes == NULL || g->record.state == OBJECT_UNUSED)
+		return true;
+	if (g->record.state == OBJECT_WAITS) {
+		if (later->n_waiting < ROUND)
+			later->waiting[later->n_waiting++] = *g;
+		else
+			later->has_more = true;
+		return false;
+	}
+	if (due_ms > (uint64_t)clock_realtime_ms()) {
+		later->due_ms = due_ms < later->due_ms ? due_ms : later->due_ms;
+		return false;
+	}
+	return true;
+}
+
+/* Leaves those in the batch whose time has come. */
+static unsigned int without_early(
+	struct object_reaper *reaper, struct garbage *batch, unsigned int n, struct later *later)
+{
+	unsigned int kept = 0;
+	uint64_t retention_ms;
+
+	lock_acquire(&reaper->replication_lock);
+	retention_ms = reaper->replication.retention_ms;
+	lock_release(&reaper->replication_lock);
+	for (unsigned int i = 0; i < n; i++) {
+		if (may_go(reaper, &batch[i], retention_ms, later))
+			batch[kept++] = batch[i];
+	}
+	return kept;
+}
+
+/* From now on nothing that can be restored newer than this refers to it. One that is no garbage any
+ * more (replay.h) stays alone. */
+static int mark_dead(struct node *node, const struct garbage *g)
+{
+	struct key key = key_node_uuid(KEY_NODE_GARBAGE, &g->object);
+	struct object_record record = g->record;
+	uint8_t data[RECORD_SMALL_BYTES];
+	struct store_value value;
+	struct transaction t;
+	int r = store_get(node->store, STORE_META, &key, &value);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	store_value_done(&value);
+	r = transaction_begin(node, &t);
+	if (r < 0)
+		return r;
+	record.state = OBJECT_DEAD;
+	record.dead_ms = (uint64_t)clock_realtime_ms();
+	transaction_put(&t, STORE_META, &key, data, record_encode_object(&record, data));
+	return transaction_commit(&t);
+}
+
+static bool asks_to_stop(void *arg)
+{
+	return is_stopping(arg);
+}
+
+/* A while, unless somebody flushes. */
+static void settle(struct object_reaper *reaper)
+{
+	uint64_t until_ms = clock_monotonic_ms() + SETTLE_MS;
+
+	lock_acquire(&reaper->lock);
+	while (!reaper->stopping && reaper->flushing == 0 &&
+		lock_condition_wait_until(&reaper->changed, &reaper->lock, until_ms) == 0)
+		;
+	lock_release(&reaper->lock);
+}
+
+static void look_again(struct object_reaper *reaper, uint64_t in_ms)
+{
+	uint64_t at_ms = clock_monotonic_ms() + in_ms;
+
+	lock_acquire(&reaper->lock);
+	if (at_ms < reaper->look_ms)
+		reaper->look_ms = at_ms;
+	lock_release(&reaper->lock);
+}
+
+/* The numbers of changes are of this process: what is from before it has smaller ones. */
+static int wait_for_journal(struct object_reaper *reaper, const struct later *later)
+{
+	uint64_t lsn = commit_last_lsn(reaper->node->commit);
 	int r;
 
+	settle(reaper);
+	r = shipped_wait(
+		&reaper->replication, &reaper->replication_lock, lsn, asks_to_stop, reaper);
+	if (r == -EAGAIN)
+		return 0; /* object_reaper_set_replication() begins anew */
+	if (r < 0) {
+		reaper->journal_pause_ms = reaper->journal_pause_ms == 0
+						   ? FIRST_PAUSE_MS
+						   : reaper->journal_pause_ms * 2;
+		if (reaper->journal_pause_ms > LONGEST_PAUSE_MS)
+			reaper->journal_pause_ms = LONGEST_PAUSE_MS;
+		look_again(reaper, reaper->journal_pause_ms);
+		return 0;
+	}
+	reaper->journal_pause_ms = 0;
+	failpoint("reaper.shipped");
+	for (unsigned int i = 0; i < later->n_waiting && r == 0; i++)
+		r = mark_dead(reaper->node, &later->waiting[i]);
+	if (r == 0)
+		object_reaper_wake(reaper); /* they may go at once */
+	return r;
+}
+
+static bool has_journal(struct object_reaper *reaper)
+{
+	bool has;
+
+	lock_acquire(&reaper->replication_lock);
+	has = reaper->replication.wait != NULL;
+	lock_release(&reaper->replication_lock);
+	return has;
+}
+
+static int see_later(struct object_reaper *reaper, const struct later *later)
+{
+	uint64_t now_ms = (uint64_t)clock_realtime_ms();
+
+	if (later->due_ms != UINT64_MAX)
+		look_again(reaper, later->due_ms > now_ms ? later->due_ms - now_ms : 0);
+	return later->n_waiting > 0 && has_journal(reaper) ? wait_for_journal(reaper, later) : 0;
+}
+
+/* ---- the turns */
+
+static int reap_new(struct object_reaper *reaper)
+{
+	struct garbage_scan scan = garbage_scan(KEY_NODE_GARBAGE,
+		reaper->said_damaged ? NULL
+				     : "an object that is not needed: it stays on the backend");
+	struct later *later = calloc(1, sizeof(*later));
+	struct garbage batch[GARBAGE_BATCH];
+	unsigned int n = 0, ready;
+	int r = later == NULL ? -ENOMEM : 0;
+
+	if (r < 0)
+		return r;
+	later->due_ms = UINT64_MAX;
 	do {
-		r = load_batch(reaper->node, &scan, batch, &n);
+		r = garbage_load(reaper->node, &scan, batch, &n);
+		ready = r == 0 ? without_early(reaper, batch, n, later) : 0;
 		if (r == 0)
-			r = reap_batch(reaper, batch, without_failed(reaper, batch, n));
-	} while (r == 0 && n == BATCH && !is_stopping(reaper));
-	reaper->said_damaged = reaper->said_damaged || n < BATCH;
+			r = reap_batch(reaper, batch, without_failed(reaper, batch, ready));
+	} while (r == 0 && n == GARBAGE_BATCH && !is_stopping(reaper));
+	reaper->said_damaged = reaper->said_damaged || n < GARBAGE_BATCH;
+	if (r == 0 && !is_stopping(reaper))
+		r = see_later(reaper, later);
+	free(later);
 	return r;
 }
 
@@ -270,7 +357,7 @@ static unsigned int take_due_locked(struct object_reaper *reaper, struct garbage
 
 	if (first == NULL || first->due_ms > clock_monotonic_ms())
 		return 0;
-	*ret = (struct garbage){.object = first->object, .account = first->account};
+	*ret = (struct garbage){.object = first->object, .record = first->record};
 	return 1;
 }
 
@@ -296,6 +383,8 @@ static uint64_t next_ms_locked(struct object_reaper *reaper) REQUIRES(reaper->lo
 	const struct failed_removal *first = failed_removals_first(&reaper->failed);
 	uint64_t due_ms = reaper->work ? 0 : first != NULL ? first->due_ms : UINT64_MAX;
 
+	if (reaper->look_ms < due_ms)
+		due_ms = reaper->look_ms;
 	return due_ms > reaper->pause_until_ms ? due_ms : reaper->pause_until_ms;
 }
 
@@ -315,6 +404,7 @@ static bool wait_for_work(struct object_reaper *reaper)
 			(void)lock_condition_wait_until(&reaper->changed, &reaper->lock, next_ms);
 	}
 	reaper->work = false;
+	reaper->look_ms = UINT64_MAX;
 	reaper->busy = true;
 	goes_on = !reaper->stopping;
 	lock_release(&reaper->lock);
@@ -363,7 +453,7 @@ static void *run(void *arg)
 
 int object_reaper_start(struct object_reaper *reaper)
 {
-	int r = condemn_pending(reaper->node);
+	int r = garbage_condemn_pending(reaper->node);
 
 	reaper->work = true;
 	if (r == 0)
@@ -389,13 +479,24 @@ int object_reaper_flush(struct object_reaper *reaper, uint64_t deadline_ms)
 	lock_acquire(&reaper->lock);
 	failed_removals_hurry(&reaper->failed);
 	reaper->pause_until_ms = 0;
+	reaper->flushing++;
 	lock_condition_broadcast(&reaper->changed);
 	while ((reaper->work || reaper->busy || reaper->failed.n > 0) && r == 0)
 		r = lock_condition_wait_until(&reaper->changed, &reaper->lock, deadline_ms);
 	if (r < 0 && reaper->last_error < 0)
 		r = reaper->last_error;
+	reaper->flushing--;
 	lock_release(&reaper->lock);
 	return r;
+}
+
+void object_reaper_set_replication(
+	struct object_reaper *reaper, const struct node_replication *replication)
+{
+	lock_acquire(&reaper->replication_lock);
+	reaper->replication = *replication;
+	lock_release(&reaper->replication_lock);
+	object_reaper_wake(reaper);
 }
 
 uint64_t object_reaper_removed(struct object_reaper *reaper)
@@ -420,6 +521,7 @@ void object_reaper_free(struct object_reaper *reaper)
 	if (reaper == NULL)
 		return;
 	lock_condition_done(&reaper->changed);
+	lock_done(&reaper->replication_lock);
 	lock_done(&reaper->lock);
 	free(reaper);
 }

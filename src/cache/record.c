@@ -4,10 +4,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include "cache/pack.h"
 #include "util/codec.h"
 
 /* One number for all records: they change together, with the store's format version. */
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 
 static size_t finish(const struct encoder *e)
 {
@@ -176,7 +177,25 @@ size_t record_encode_extent(const struct extent *x, uint8_t data[RECORD_EXTENT_B
 	encode_bytes(&e, x->object.bytes, UUID_BYTES);
 	encode_u64(&e, x->object_offset_bytes);
 	encode_u64(&e, x->object_size_bytes);
+	encode_u8(&e, x->kind);
+	if (x->kind == OBJECT_PACK) {
+		encode_u8(&e, x->encoding);
+		encode_u32(&e, x->stored_bytes);
+		encode_u64(&e, x->stored_offset_bytes);
+		encode_u64(&e, x->checksum);
+	}
 	return finish(&e);
+}
+
+/* What a pack can hold, and where. */
+static bool is_in_pack(const struct extent *x)
+{
+	return x->encoding <= PACK_ZSTD && x->stored_bytes > 0 &&
+	       x->object_size_bytes <= PACK_MAX_CONTENT_BYTES &&
+	       x->stored_bytes <= x->object_size_bytes &&
+	       (x->encoding != PACK_RAW || x->stored_bytes == x->object_size_bytes) &&
+	       x->stored_offset_bytes >= PACK_HEADER_BYTES + PACK_ENTRY_BYTES &&
+	       x->stored_offset_bytes <= PACK_MAX_BYTES - x->stored_bytes;
 }
 
 int record_decode_extent(
@@ -191,7 +210,16 @@ int record_decode_extent(
 	decode_bytes(&d, x.object.bytes, UUID_BYTES);
 	x.object_offset_bytes = decode_u64(&d);
 	x.object_size_bytes = decode_u64(&d);
+	x.kind = decode_u8(&d);
+	if (x.kind == OBJECT_PACK) {
+		x.encoding = decode_u8(&d);
+		x.stored_bytes = decode_u32(&d);
+		x.stored_offset_bytes = decode_u64(&d);
+		x.checksum = decode_u64(&d);
+	}
 	r = close_record(&d);
+	if (x.kind > OBJECT_PACK || (x.kind == OBJECT_PACK && !is_in_pack(&x)))
+		r = -EBADMSG;
 	if (r == 0 && (__builtin_add_overflow(x.object_offset_bytes, x.size_bytes, &end) ||
 			      end > x.object_size_bytes ||
 			      __builtin_add_overflow(x.offset_bytes, x.size_bytes, &end)))
@@ -199,6 +227,12 @@ int record_decode_extent(
 	if (r == 0)
 		*ret = x;
 	return r;
+}
+
+bool record_same_content(const struct extent *a, const struct extent *b)
+{
+	return memcmp(&a->object, &b->object, sizeof(a->object)) == 0 &&
+	       a->stored_offset_bytes == b->stored_offset_bytes;
 }
 
 static void encode_range(struct encoder *e, const struct block_range *range)
@@ -227,6 +261,7 @@ size_t record_encode_upload(const struct upload *u, uint8_t data[RECORD_UPLOAD_B
 	if (u->running) {
 		encode_range(&e, &u->uploading);
 		encode_bytes(&e, u->object.bytes, UUID_BYTES);
+		encode_u8(&e, u->kind);
 	}
 	return finish(&e);
 }
@@ -247,29 +282,69 @@ int record_decode_upload(const void *data, size_t size_bytes, struct upload *ret
 	if (u.running) {
 		decode_range(&d, &u.uploading);
 		decode_bytes(&d, u.object.bytes, UUID_BYTES);
+		u.kind = decode_u8(&d);
 	}
-	r = close_record(&d);
+	r = u.kind > OBJECT_PACK ? -EBADMSG : close_record(&d);
 	if (r == 0)
 		*ret = u;
 	return r;
 }
 
-size_t record_encode_object_account(uint32_t account, uint8_t data[RECORD_SMALL_BYTES])
+size_t record_encode_object(const struct object_record *o, uint8_t data[RECORD_SMALL_BYTES])
 {
 	struct encoder e = begin(data, RECORD_SMALL_BYTES);
 
-	encode_u32(&e, account);
+	encode_u32(&e, o->account);
+	encode_u8(&e, o->kind);
+	encode_u8(&e, o->state);
+	encode_u64(&e, o->dead_ms);
 	return finish(&e);
 }
 
-int record_decode_object_account(const void *data, size_t size_bytes, uint32_t *ret)
+int record_decode_object(const void *data, size_t size_bytes, struct object_record *ret)
 {
 	struct decoder d = open_record(data, size_bytes);
-	uint32_t account = decode_u32(&d);
-	int r = close_record(&d);
+	struct object_record o;
+	int r;
 
+	o.account = decode_u32(&d);
+	o.kind = decode_u8(&d);
+	o.state = decode_u8(&d);
+	o.dead_ms = decode_u64(&d);
+	r = close_record(&d);
+	if (o.kind > OBJECT_PACK || o.state > OBJECT_UNUSED ||
+		(o.state != OBJECT_DEAD && o.dead_ms != 0))
+		r = -EBADMSG;
 	if (r == 0)
-		*ret = account;
+		*ret = o;
+	return r;
+}
+
+size_t record_encode_pack(const struct pack_record *p, uint8_t data[RECORD_PACK_BYTES])
+{
+	struct encoder e = begin(data, RECORD_PACK_BYTES);
+
+	encode_u64(&e, p->total_bytes);
+	encode_u64(&e, p->live_bytes);
+	encode_u32(&e, p->live_bodies);
+	return finish(&e);
+}
+
+int record_decode_pack(const void *data, size_t size_bytes, struct pack_record *ret)
+{
+	struct decoder d = open_record(data, size_bytes);
+	struct pack_record p;
+	int r;
+
+	p.total_bytes = decode_u64(&d);
+	p.live_bytes = decode_u64(&d);
+	p.live_bodies = decode_u32(&d);
+	r = close_record(&d);
+	if (p.total_bytes > PACK_MAX_BYTES || p.live_bytes > p.total_bytes ||
+		p.live_bodies > PACK_MAX_ENTRIES || (p.live_bytes == 0) != (p.live_bodies == 0))
+		r = -EBADMSG;
+	if (r == 0)
+		*ret = p;
 	return r;
 }
 

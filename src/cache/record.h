@@ -85,13 +85,28 @@ int record_decode_account(const void *data, size_t size_bytes, struct account_re
 /* ---- extents: a part of a body on the backend */
 #define RECORD_EXTENT_BYTES 64
 
+enum object_kind {
+	OBJECT_BODY = 0, /* body_object.h: one content; it says itself how it is stored */
+	OBJECT_PACK = 1, /* pack.h: many contents; the extent says where its own is */
+};
+
 struct extent {
 	uint64_t offset_bytes; /* in the file, from the key; a multiple of the block size */
 	uint64_t size_bytes;
 	struct uuid object;
-	uint64_t object_offset_bytes; /* of the extent's first byte in the object's raw content */
-	uint64_t object_size_bytes;   /* of the whole raw content */
+	uint64_t object_offset_bytes; /* of the extent's first byte in the raw content */
+	uint64_t object_size_bytes; /* of the whole raw content: the object's, or in a pack ours */
+	uint8_t kind;               /* enum object_kind */
+
+	/* Of a pack only, else 0: what to fetch, and how to make content of it. */
+	uint8_t encoding; /* enum pack_encoding */
+	uint32_t stored_bytes;
+	uint64_t stored_offset_bytes;
+	uint64_t checksum; /* XXH3-64 of the raw content */
 };
+
+/* Whether both lead into the same content. */
+bool record_same_content(const struct extent *a, const struct extent *b);
 
 size_t record_encode_extent(const struct extent *x, uint8_t data[RECORD_EXTENT_BYTES]);
 int record_decode_extent(
@@ -112,6 +127,7 @@ struct upload {
 	bool running; /* `object` is being put for `uploading` */
 	struct block_range uploading;
 	struct uuid object;
+	uint8_t kind; /* enum object_kind, of the object */
 };
 
 size_t record_encode_upload(const struct upload *u, uint8_t data[RECORD_UPLOAD_BYTES]);
@@ -120,9 +136,33 @@ int record_decode_upload(const void *data, size_t size_bytes, struct upload *ret
 /* ---- small ones */
 #define RECORD_SMALL_BYTES 24
 
-/* KEY_NODE_PENDING and KEY_NODE_GARBAGE: whose object it is. */
-size_t record_encode_object_account(uint32_t account, uint8_t data[RECORD_SMALL_BYTES]);
-int record_decode_object_account(const void *data, size_t size_bytes, uint32_t *ret);
+/* KEY_NODE_PENDING and KEY_NODE_GARBAGE: an object of ours that is being put, or is to go. */
+enum object_state {
+	OBJECT_WAITS = 0,  /* pending; or the journal may not have yet that nothing refers to it */
+	OBJECT_DEAD = 1,   /* since then: the journal has it */
+	OBJECT_UNUSED = 2, /* nothing ever referred to it */
+};
+
+struct object_record {
+	uint32_t account;
+	uint8_t kind;     /* enum object_kind */
+	uint8_t state;    /* enum object_state */
+	uint64_t dead_ms; /* OBJECT_DEAD: since then, in ms since 1970; else 0 */
+};
+
+size_t record_encode_object(const struct object_record *o, uint8_t data[RECORD_SMALL_BYTES]);
+int record_decode_object(const void *data, size_t size_bytes, struct object_record *ret);
+
+/* KEY_PACK: what a pack has, and what of it extents lead to. */
+struct pack_record {
+	uint64_t total_bytes; /* of its contents, as stored */
+	uint64_t live_bytes;  /* stored, of the contents that an extent leads to */
+	uint32_t live_bodies; /* how many such contents */
+};
+
+#define RECORD_PACK_BYTES 32
+size_t record_encode_pack(const struct pack_record *p, uint8_t data[RECORD_PACK_BYTES]);
+int record_decode_pack(const void *data, size_t size_bytes, struct pack_record *ret);
 
 /* KEY_NODE_LOCAL: what the cache holds of a body, and its place in the LRU. */
 struct local_body {

@@ -272,7 +272,7 @@ static int drop_blocks(struct replay *r, uint64_t from_bytes, uint64_t end_bytes
 /* Whether both say the same of the bytes that both have. */
 static bool is_same_object(const struct extent *a, const struct extent *b)
 {
-	return memcmp(&a->object, &b->object, sizeof(a->object)) == 0 &&
+	return record_same_content(a, b) &&
 	       a->offset_bytes - a->object_offset_bytes == b->offset_bytes - b->object_offset_bytes;
 }
 
@@ -345,6 +345,22 @@ static int take_name(struct replay *r, const void *value, size_t value_bytes)
 	return result;
 }
 
+/* The key of a pack's record, which belongs to no inode. */
+static bool is_pack(enum store_table table, const struct key *key)
+{
+	struct uuid pack;
+
+	return table == STORE_META && key_pack_uuid(key->bytes, key->size_bytes, &pack);
+}
+
+static int take_pack(struct replay *r, const struct key *key, const void *value, size_t value_bytes)
+{
+	struct pack_record record;
+	int result = record_decode_pack(value, value_bytes, &record);
+
+	return result == 0 ? put_raw(r, STORE_META, key, value, value_bytes) : result;
+}
+
 int replay_put(struct replay *r, enum store_table table, const void *key_bytes, size_t key_size,
 	const void *value, size_t value_bytes)
 {
@@ -358,6 +374,8 @@ int replay_put(struct replay *r, enum store_table table, const void *key_bytes, 
 		return result;
 	if (table == STORE_META && type_of(&key) == KEY_ACCOUNT)
 		return take_numbers(r, value, value_bytes);
+	if (is_pack(table, &key))
+		return take_pack(r, &key, value, value_bytes);
 	local = local_of(table, &key);
 	if (local == 0)
 		return -EBADMSG;
@@ -382,6 +400,8 @@ int replay_remove(struct replay *r, enum store_table table, const void *key_byte
 		return result;
 	if (table == STORE_META && type_of(&key) == KEY_ACCOUNT)
 		return 0; /* numbers are never forgotten */
+	if (is_pack(table, &key))
+		return delete_raw(r, table, &key);
 	local = local_of(table, &key);
 	if (local == 0)
 		return -EBADMSG;

@@ -151,10 +151,12 @@ static bool is_of_account(const struct store_iterator *it, uint32_t account)
 {
 	size_t value_bytes;
 	const uint8_t *value = store_iterator_value(it, &value_bytes);
-	uint32_t of;
+	struct object_record object;
 
-	/* A damaged one stays, and its object with it. */
-	return record_decode_object_account(value, value_bytes, &of) == 0 && of == account;
+	/* A damaged one stays, and its object with it; and one of which the journal has it that
+	 * nothing refers to it. */
+	return record_decode_object(value, value_bytes, &object) == 0 &&
+	       object.account == account && object.state == OBJECT_WAITS;
 }
 
 /* Writes what was gathered; *batch is a new one. */
@@ -252,7 +254,7 @@ int replay_clean_expect(struct node *node, uint32_t account, bool *ret_is_absent
 static int enqueue_upload(struct node *node, uint32_t account, const struct store_iterator *it)
 {
 	(void)account;
-	body_uploader_enqueue(node->uploader, number_behind_type(it));
+	body_uploader_enqueue(node->uploader, number_behind_type(it), false);
 	return 0;
 }
 

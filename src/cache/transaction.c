@@ -7,6 +7,7 @@
 #include "cache/body_uploader.h"
 #include "cache/node_private.h"
 #include "cache/object_reaper.h"
+#include "cache/packer.h"
 #include "cache/torn_write.h"
 
 int transaction_begin(struct node *node, struct transaction *ret)
@@ -72,14 +73,45 @@ void transaction_delete_copies(struct transaction *t, const struct key *from, co
 	store_batch_delete_range(t->batch, STORE_DATA, from, to);
 }
 
-void transaction_put_garbage(struct transaction *t, uint32_t account, const struct uuid *object)
+static void put_object(struct transaction *t, enum key_type type, const struct object_record *o,
+	const struct uuid *object)
 {
 	uint8_t data[RECORD_SMALL_BYTES];
-	struct key key = key_node_uuid(KEY_NODE_GARBAGE, object);
+	struct key key = key_node_uuid(type, object);
 
-	store_batch_put(
-		t->batch, STORE_META, &key, data, record_encode_object_account(account, data));
-	t->has_garbage = true;
+	store_batch_put(t->batch, STORE_META, &key, data, record_encode_object(o, data));
+	t->has_garbage = t->has_garbage || type == KEY_NODE_GARBAGE;
+}
+
+void transaction_put_garbage(
+	struct transaction *t, uint32_t account, enum object_kind kind, const struct uuid *object)
+{
+	struct object_record o = {.account = account, .kind = (uint8_t)kind};
+
+	put_object(t, KEY_NODE_GARBAGE, &o, object);
+}
+
+void transaction_put_unused(
+	struct transaction *t, uint32_t account, enum object_kind kind, const struct uuid *object)
+{
+	struct object_record o = {
+		.account = account, .kind = (uint8_t)kind, .state = OBJECT_UNUSED};
+
+	put_object(t, KEY_NODE_GARBAGE, &o, object);
+}
+
+void transaction_put_pending(
+	struct transaction *t, uint32_t account, enum object_kind kind, const struct uuid *object)
+{
+	struct object_record o = {.account = account, .kind = (uint8_t)kind};
+
+	put_object(t, KEY_NODE_PENDING, &o, object);
+}
+
+void transaction_note_pack(
+	struct transaction *t, uint32_t account, const struct pack_change *change)
+{
+	pack_live_add(&t->packs, account, change);
 }
 
 static void publish(struct transaction *t)
@@ -91,7 +123,9 @@ static void publish(struct transaction *t)
 		inode_cache_put(t->node->inodes, t->inodes[i]);
 	}
 	if (t->upload_ino != 0)
-		body_uploader_enqueue(t->node->uploader, t->upload_ino);
+		body_uploader_enqueue(t->node->uploader, t->upload_ino, t->upload_now);
+	if (t->dirtied_bytes != 0 && t->node->packer != NULL)
+		packer_note_dirty(t->node->packer, t->dirtied_bytes);
 	if (t->local_bytes != 0)
 		body_evictor_add(t->node->evictor, t->local_bytes);
 	if (t->has_garbage)
@@ -117,9 +151,28 @@ static int write_and_publish(struct transaction *t)
 	return r;
 }
 
+static int write_if_complete(struct transaction *t)
+{
+	return t->changes.is_incomplete ? -ENOMEM : write_and_publish(t);
+}
+
+/* What is live of a pack is read and written without anybody else between. */
+static int write_with_packs(struct transaction *t)
+{
+	int r;
+
+	lock_acquire(&t->node->pack_lock);
+	r = pack_live_apply(t, &t->packs);
+	if (r == 0)
+		r = write_if_complete(t);
+	lock_release(&t->node->pack_lock);
+	return r;
+}
+
 int transaction_commit(struct transaction *t)
 {
-	int r = t->changes.is_incomplete ? -ENOMEM : write_and_publish(t);
+	int r = t->packs.n > 0 || t->packs.is_incomplete ? write_with_packs(t)
+							 : write_if_complete(t);
 
 	transaction_abort(t);
 	return r;
@@ -130,4 +183,5 @@ void transaction_abort(struct transaction *t)
 	store_batch_free(t->batch);
 	t->batch = NULL;
 	change_list_done(&t->changes);
+	pack_live_done(&t->packs);
 }

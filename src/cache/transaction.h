@@ -8,6 +8,7 @@
 
 #include "cache/change_set.h"
 #include "cache/node.h"
+#include "cache/pack_live.h"
 #include "cache/record.h"
 #include "cache/store.h"
 
@@ -19,9 +20,12 @@ struct transaction {
 	struct change_list changes; /* for the journal; empty when the node has none */
 	unsigned int n_inodes;
 	struct inode *inodes[TRANSACTION_MAX_INODES];
-	uint64_t upload_ino; /* the body that got its first dirty range, or 0 */
-	bool has_garbage;    /* there are new KEY_NODE_GARBAGE records */
-	int64_t local_bytes; /* by so much the local bytes of bodies change */
+	struct pack_changes packs; /* what of packs comes to live or dies */
+	uint64_t upload_ino;       /* the body that the uploader has to look at, or 0 */
+	bool upload_now;           /* without its delay */
+	uint64_t dirtied_bytes;    /* so much at most waits for the packer now */
+	bool has_garbage;          /* there are new KEY_NODE_GARBAGE records */
+	int64_t local_bytes;       /* by so much the local bytes of bodies change */
 };
 
 int transaction_begin(struct node *node, struct transaction *ret);
@@ -43,8 +47,22 @@ void transaction_put_copy(
 void transaction_delete_copy(struct transaction *t, const struct key *key);
 void transaction_delete_copies(struct transaction *t, const struct key *from, const struct key *to);
 
-/* The object is referenced no more: it will be removed from the backend. */
-void transaction_put_garbage(struct transaction *t, uint32_t account, const struct uuid *object);
+/* Nothing refers to the object any more: it will be removed from the backend, once the journal
+ * knows (object_reaper.h). */
+void transaction_put_garbage(
+	struct transaction *t, uint32_t account, enum object_kind kind, const struct uuid *object);
+
+/* The same of one that nothing ever referred to. */
+void transaction_put_unused(
+	struct transaction *t, uint32_t account, enum object_kind kind, const struct uuid *object);
+
+/* The object is being put. */
+void transaction_put_pending(
+	struct transaction *t, uint32_t account, enum object_kind kind, const struct uuid *object);
+
+/* A content of the pack comes to live, or nothing leads to it any more. All of one account. */
+void transaction_note_pack(
+	struct transaction *t, uint32_t account, const struct pack_change *change);
 
 /* All or nothing; ends the transaction either way. On success the inodes in memory are the new
  * ones and the background work that follows from the changes is started. */

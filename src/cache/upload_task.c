@@ -19,49 +19,71 @@ void upload_task_free(struct upload_task *task)
 	free(task);
 }
 
-/* The first run of local blocks in a dirty range, as long as one object may be. */
-static int run_in_range(struct node *node, const struct inode *inode,
-	const struct block_range *dirty, struct block_range *ret)
+struct choice {
+	const struct inode *inode;
+	enum upload_size size;
+	bool found_any; /* something is dirty, of whatever size */
+	struct block_range run;
+};
+
+static bool counts(const struct choice *c)
 {
-	uint64_t most = BODY_MAP_OBJECT_MAX_BYTES >> inode->block_shift;
-	struct key from = key_data(inode->ino, dirty->first);
-	struct key to = key_data(inode->ino, dirty->end);
+	uint64_t bytes = (c->run.end - c->run.first) << c->inode->block_shift;
+
+	return c->size == UPLOAD_ALL ||
+	       (c->size == UPLOAD_LARGE) == (bytes >= BODY_MAP_SMALL_BYTES);
+}
+
+/* The first run of local blocks in a dirty range that counts, as long as one object may be. */
+static int run_in_range(struct node *node, const struct block_range *dirty, struct choice *c)
+{
+	uint64_t most = BODY_MAP_OBJECT_MAX_BYTES >> c->inode->block_shift;
+	struct key from = key_data(c->inode->ino, dirty->first);
+	struct key to = key_data(c->inode->ino, dirty->end);
 	struct store_iterator *it = store_iterator_new(node->store, STORE_DATA, &from, &to);
 	int r;
 
 	if (it == NULL)
 		return -ENOMEM;
-	*ret = (struct block_range){0};
+	c->run = (struct block_range){0};
 	for (; store_iterator_valid(it); store_iterator_next(it)) {
 		size_t key_bytes;
 		const uint8_t *key = store_iterator_key(it, &key_bytes);
 		uint64_t block = key_tail_number(key, key_bytes);
 
-		if (ret->end == 0)
-			ret->first = ret->end = block;
-		if (block != ret->end || block - ret->first == most)
-			break;
-		ret->end = block + 1;
+		c->found_any = true;
+		if (c->run.end != 0 && (block != c->run.end || block - c->run.first == most)) {
+			if (counts(c))
+				break;
+			c->run.end = 0;
+		}
+		if (c->run.end == 0)
+			c->run.first = block;
+		c->run.end = block + 1;
 	}
+	if (c->run.end != 0 && !counts(c))
+		c->run.end = 0;
 	r = store_iterator_error(it);
 	store_iterator_free(it);
 	return r;
 }
 
-static int choose_run(struct node *node, const struct inode *inode, const struct upload *u,
-	struct block_range *ret)
+static int choose_run(struct node *node, const struct upload *u, struct choice *c)
 {
-	uint64_t limit = file_blocks_for(inode, inode->size_bytes);
+	uint64_t limit = file_blocks_for(c->inode, c->inode->size_bytes);
 	int r = 0;
 
-	*ret = (struct block_range){0};
-	for (uint32_t i = 0; i < u->n_dirty && r == 0 && ret->end == 0; i++) {
+	/* A run between others may need one more range than there can be. */
+	if (c->size == UPLOAD_LARGE && u->n_dirty >= RECORD_UPLOAD_MAX_RANGES - 1)
+		c->size = UPLOAD_ALL;
+	c->run = (struct block_range){0};
+	for (uint32_t i = 0; i < u->n_dirty && r == 0 && c->run.end == 0; i++) {
 		struct block_range dirty = u->dirty[i];
 
 		if (dirty.end > limit)
 			dirty.end = limit;
 		if (dirty.first < dirty.end)
-			r = run_in_range(node, inode, &dirty, ret);
+			r = run_in_range(node, &dirty, c);
 	}
 	return r;
 }
@@ -83,8 +105,11 @@ static bool is_local(struct node *node, const struct inode *inode, const struct 
 }
 
 /* Takes in extents before the run that are not much longer than it: see body_uploader.h. */
-static int merge_backwards(struct node *node, const struct inode *inode, struct block_range *run)
+static int merge_backwards(struct node *node, const struct inode *inode,
+	enum upload_size size_class, struct block_range *run)
 {
+	uint64_t most =
+		size_class == UPLOAD_SMALL ? BODY_MAP_SMALL_BYTES : BODY_MAP_OBJECT_MAX_BYTES;
 	uint64_t start = run->first << inode->block_shift;
 	struct extent_list list;
 	int r = body_map_load_extents(node, inode->ino,
@@ -96,8 +121,7 @@ static int merge_backwards(struct node *node, const struct inode *inode, struct 
 		uint64_t size = (run->end - run->first) << inode->block_shift;
 
 		if (x->offset_bytes + x->size_bytes != run->first << inode->block_shift ||
-			x->size_bytes > 2 * size ||
-			x->size_bytes + size > BODY_MAP_OBJECT_MAX_BYTES ||
+			x->size_bytes > 2 * size || x->size_bytes + size > most ||
 			!is_local(node, inode, x))
 			break;
 		run->first = x->offset_bytes >> inode->block_shift;
@@ -122,8 +146,8 @@ static int read_run(struct node *node, const struct inode *inode, struct upload_
 	if (task->raw == NULL)
 		return -ENOMEM;
 	task->replaces_end_bytes = task->blocks.end << inode->block_shift;
-	task->extent = (struct extent){
-		.offset_bytes = start, .size_bytes = size, .object_size_bytes = size};
+	task->extent.offset_bytes = start;
+	task->extent.size_bytes = task->extent.object_size_bytes = size;
 	span.data = task->raw;
 	span.size_bytes = size;
 	r = file_data_read(node, inode, &span, &missing);
@@ -143,30 +167,34 @@ static int restart(struct node *node, uint64_t ino, struct upload *u)
 	upload_add_range(u, u->uploading.first, u->uploading.end);
 	u->running = false;
 	body_map_put_upload(&t, ino, u);
-	transaction_delete(&t, STORE_META, &pending);
-	transaction_put_garbage(&t, key_ino_account(ino), &u->object);
+	if (u->kind == OBJECT_BODY) { /* a pack is its packer's, and has others in it */
+		transaction_delete(&t, STORE_META, &pending);
+		transaction_put_unused(&t, key_ino_account(ino), OBJECT_BODY, &u->object);
+	}
 	return transaction_commit(&t);
 }
 
 /* Notes the run as uploading and the object as pending. */
-static int note_start(struct node *node, struct upload_task *task, struct upload *u)
+static int note_start(
+	struct node *node, struct upload_task *task, enum upload_size size, struct upload *u)
 {
-	struct key pending = key_node_uuid(KEY_NODE_PENDING, &task->extent.object);
-	uint8_t data[RECORD_SMALL_BYTES];
 	struct transaction t;
 	int r = transaction_begin(node, &t);
 
 	if (r < 0)
 		return r;
-	/* What lies before the run has no local blocks. It must go as well: else every run left a
-	 * range before it, and the joining of too many would make this run dirty for ever. */
-	upload_remove_range(u, 0, task->blocks.end);
+	/* When all runs count, what lies before this one has no local blocks. It must go as well:
+	 * else every run left a range before it, and the joining of too many would make this run
+	 * dirty for ever. */
+	upload_remove_range(u, size == UPLOAD_ALL ? 0 : task->blocks.first, task->blocks.end);
 	u->running = true;
+	u->kind = task->extent.kind;
 	u->uploading = task->blocks;
 	u->object = task->extent.object;
 	body_map_put_upload(&t, task->ino, u);
-	transaction_put(&t, STORE_META, &pending, data,
-		record_encode_object_account(key_ino_account(task->ino), data));
+	if (task->extent.kind == OBJECT_BODY)
+		transaction_put_pending(
+			&t, key_ino_account(task->ino), OBJECT_BODY, &task->extent.object);
 	return transaction_commit(&t);
 }
 
@@ -182,7 +210,27 @@ static int note_clean(struct node *node, uint64_t ino)
 	return transaction_commit(&t);
 }
 
-static int prepare_locked(struct node *node, struct upload_task *task, bool *ret_nothing)
+/* The run that is to be put, read; without one *ret_nothing. */
+static int take_run(struct node *node, struct upload_task *task, const struct inode *inode,
+	struct upload *u, enum upload_size size, bool *ret_nothing)
+{
+	struct choice choice = {.inode = inode, .size = size};
+	int r = choose_run(node, u, &choice);
+
+	if (r < 0)
+		return r;
+	*ret_nothing = choice.run.end == 0;
+	if (*ret_nothing)
+		return choice.found_any ? 0 : note_clean(node, task->ino);
+	task->blocks = choice.run;
+	r = merge_backwards(node, inode, size, &task->blocks);
+	if (r == 0)
+		r = read_run(node, inode, task);
+	return r == 0 ? note_start(node, task, choice.size, u) : r;
+}
+
+static int prepare_locked(
+	struct node *node, struct upload_task *task, enum upload_size size, bool *ret_nothing)
 {
 	struct inode inode;
 	struct upload u;
@@ -196,19 +244,7 @@ static int prepare_locked(struct node *node, struct upload_task *task, bool *ret
 		return r == -ENOENT ? 0 : r;
 	if (u.running)
 		r = restart(node, task->ino, &u);
-	if (r == 0)
-		r = choose_run(node, &inode, &u, &task->blocks);
-	if (r == 0 && task->blocks.end == 0) {
-		*ret_nothing = true;
-		return note_clean(node, task->ino);
-	}
-	if (r == 0)
-		r = merge_backwards(node, &inode, &task->blocks);
-	if (r == 0)
-		r = read_run(node, &inode, task);
-	if (r == 0)
-		r = uuid_generate(&task->extent.object);
-	return r == 0 ? note_start(node, task, &u) : r;
+	return r == 0 ? take_run(node, task, &inode, &u, size, ret_nothing) : r;
 }
 
 static int encode(struct upload_task *task)
@@ -219,27 +255,67 @@ static int encode(struct upload_task *task)
 	return body_object_encode(&task->extent.object, &part, 1, part.iov_len, &task->object);
 }
 
-int upload_task_prepare(struct node *node, uint64_t ino, struct upload_task **ret)
+static int prepare(struct upload_task *task, enum upload_size size, bool *ret_nothing)
+{
+	struct inode_lock_set locks;
+	int r;
+
+	inode_locks_write(task->owner->locks, &task->ino, 1, &locks);
+	r = prepare_locked(task->owner, task, size, ret_nothing);
+	inode_locks_release(&locks);
+	return r;
+}
+
+static struct upload_task *task_new(struct node *node, uint64_t ino)
 {
 	struct upload_task *task = calloc(1, sizeof(*task));
-	struct inode_lock_set locks;
+
+	if (task == NULL)
+		return NULL;
+	list_init(&task->node);
+	task->owner = node;
+	task->ino = ino;
+	return task;
+}
+
+int upload_task_prepare(
+	struct node *node, uint64_t ino, enum upload_size size, struct upload_task **ret)
+{
+	struct upload_task *task = task_new(node, ino);
 	bool nothing = false, more;
 	int r;
 
 	*ret = NULL;
 	if (task == NULL)
 		return -ENOMEM;
-	list_init(&task->node);
-	task->owner = node;
-	task->ino = ino;
-	inode_locks_write(node->locks, &ino, 1, &locks);
-	r = prepare_locked(node, task, &nothing);
-	inode_locks_release(&locks);
+	r = uuid_generate(&task->extent.object);
+	if (r == 0)
+		r = prepare(task, size, &nothing);
 	if (r == 0 && !nothing) {
 		r = encode(task);
 		if (r < 0)
 			(void)upload_task_finish(task, r, &more);
 	}
+	if (r < 0 || nothing)
+		upload_task_free(task);
+	else
+		*ret = task;
+	return r;
+}
+
+int upload_task_prepare_packed(
+	struct node *node, uint64_t ino, const struct uuid *pack, struct upload_task **ret)
+{
+	struct upload_task *task = task_new(node, ino);
+	bool nothing = false;
+	int r;
+
+	*ret = NULL;
+	if (task == NULL)
+		return -ENOMEM;
+	task->extent.object = *pack;
+	task->extent.kind = OBJECT_PACK;
+	r = prepare(task, UPLOAD_SMALL, &nothing);
 	if (r < 0 || nothing)
 		upload_task_free(task);
 	else
@@ -259,8 +335,14 @@ static uint64_t local_bytes(const struct inode *inode)
 static int record_success(struct transaction *t, struct upload_task *task,
 	const struct inode *inode, struct upload *u)
 {
+	struct pack_change change = {.pack = task->extent.object,
+		.total_bytes = task->pack_bytes,
+		.live_bytes = task->extent.stored_bytes,
+		.live_bodies = 1};
 	int r = body_map_put_extent(t, task->ino, &task->extent, task->replaces_end_bytes);
 
+	if (r == 0 && task->extent.kind == OBJECT_PACK)
+		transaction_note_pack(t, key_ino_account(task->ino), &change);
 	u->running = false;
 	body_map_put_upload(t, task->ino, u);
 	if (r == 0)
@@ -296,11 +378,13 @@ static int finish_locked(struct upload_task *task, int error, bool *ret_more)
 	r = transaction_begin(node, &t);
 	if (r < 0)
 		return r;
-	transaction_delete(&t, STORE_META, &pending);
+	if (task->extent.kind == OBJECT_BODY)
+		transaction_delete(&t, STORE_META, &pending);
 	if (valid && error == 0)
 		r = record_success(&t, task, &inode, &u);
-	else
-		transaction_put_garbage(&t, key_ino_account(task->ino), &task->extent.object);
+	else if (task->extent.kind == OBJECT_BODY)
+		transaction_put_unused(
+			&t, key_ino_account(task->ino), OBJECT_BODY, &task->extent.object);
 	if (valid && error < 0) {
 		upload_add_range(&u, u.uploading.first, u.uploading.end);
 		u.running = false;

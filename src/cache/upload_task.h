@@ -21,15 +21,30 @@ struct upload_task {
 	void *raw;
 	struct body_object_buffer object;
 	char key[BACKEND_KEY_MAX_BYTES];
+	uint64_t pack_bytes;    /* of the contents of the pack that it is in */
 	bool changed_meanwhile; /* by upload_task_finish(): the run is dirty again */
 };
 
-/* Chooses a run of dirty blocks of the body and notes in the store that they are being uploaded.
- * 0 with *ret NULL: nothing is dirty any more, or the body is gone. */
-int upload_task_prepare(struct node *node, uint64_t ino, struct upload_task **ret);
+/* Which runs of dirty blocks count. */
+enum upload_size {
+	UPLOAD_ALL,
+	UPLOAD_LARGE, /* from BODY_MAP_SMALL_BYTES on */
+	UPLOAD_SMALL, /* shorter ones */
+};
+
+/* Chooses a run of dirty blocks of the body and notes in the store that they are being uploaded, as
+ * an object of their own. 0 with *ret NULL: nothing of that size is dirty any more, or the body is
+ * gone. Nobody else may be at this body: body_uploader_claim(). */
+int upload_task_prepare(
+	struct node *node, uint64_t ino, enum upload_size size, struct upload_task **ret);
+
+/* The same of UPLOAD_SMALL for a place in a pack, which is pending already: nothing is encoded. The
+ * caller fills what the extent says of the pack, and pack_bytes, before it is finished. */
+int upload_task_prepare_packed(
+	struct node *node, uint64_t ino, const struct uuid *pack, struct upload_task **ret);
 
 /* The put ended with `error`: records the object, or makes its blocks dirty again and the object
- * garbage. *ret_more: something of the body is still dirty. */
+ * garbage (a pack is its packer's). *ret_more: something of the body is still dirty. */
 int upload_task_finish(struct upload_task *task, int error, bool *ret_more);
 void upload_task_free(struct upload_task *task);
 

@@ -106,8 +106,7 @@ static void fetched(void *arg, int error, const void *content, size_t content_by
 	/* Also after a failure: the object may have gone because a newer one has taken its place.
 	 */
 	if (!attempt(op, &missing)) {
-		if (error == 0 || memcmp(&missing.object, &op->fetching.object,
-					  sizeof(missing.object)) != 0) {
+		if (error == 0 || !record_same_content(&missing, &op->fetching)) {
 			fetch(op, &missing);
 			return;
 		}

@@ -188,6 +188,8 @@ static const char *link_problem(
 {
 	if (before == NULL || before->problem != NULL)
 		return NULL;
+	if (s->segment.type == SEGMENT_SEAL && s->segment.previous_checksum == 0)
+		return NULL; /* its writer did not look */
 	if (s->position.sequence == before->position.sequence + 1 &&
 		s->segment.previous_checksum != before->segment.facts.head_checksum)
 		return CATALOGUE_NOT_NEXT;

@@ -8,6 +8,7 @@
 #include "cache/account_list.h"
 #include "cache/adoption.h"
 #include "cache/key.h"
+#include "cache/packer.h"
 #include "replication/keeper.h"
 #include "replication/replicator_private.h"
 #include "replication/takeover.h"
@@ -179,6 +180,17 @@ static bool is_here(void *arg, uint32_t account)
 	return adoption_check(r->options.node, account) == 0;
 }
 
+static int pack(void *arg, uint32_t account)
+{
+	struct replicator *r = arg;
+	uint64_t rate = r->options.background_bytes_per_s;
+	struct packer_options options = {.rate_bytes_per_s = rate != 0 ? rate : KEEPER_BYTES_PER_S,
+		.stopping = &r->stopping};
+	struct packer_figures figures = {0};
+
+	return packer_pack_account(r->options.node, account, &options, &figures);
+}
+
 static int start_keeper(struct replicator *r)
 {
 	struct keeper_options options = {.node = r->options.node,
@@ -192,6 +204,7 @@ static int start_keeper(struct replicator *r)
 		.quiet_ms = r->options.quiet_ms,
 		.tail_max_bytes = r->options.tail_max_bytes,
 		.background_bytes_per_s = r->options.background_bytes_per_s,
+		.pack = pack,
 		.is_here = is_here,
 		.arg = r};
 
@@ -203,7 +216,10 @@ static int open_all(struct replicator *r, char **ret_message)
 	struct loader_options loader = {.node = r->options.node,
 		.backend = r->options.backend,
 		.volume = r->options.volume};
-	struct node_replication replication = {.wait = wait_for_journal, .load = load, .arg = r};
+	struct node_replication replication = {.wait = wait_for_journal,
+		.load = load,
+		.retention_ms = r->options.retention_ms,
+		.arg = r};
 	int result = become_owner(r, ret_message);
 
 	failpoint("replicator.owner");
@@ -275,11 +291,12 @@ int replicator_close(struct replicator *r, uint32_t timeout_ms, bool with_checkp
 		return 0;
 	loader_stop(r->loader);
 	result = with_checkpoints ? write_checkpoints(r, timeout_ms) : 0;
+	atomic_store(&r->stopping, true);
 	keeper_stop(r->keeper);
+	node_set_replication(r->options.node, NULL); /* from now on nobody begins to wait */
 	closed = journal_close(r->journal, left_ms(until_ms));
 	if (closed < 0)
 		result = closed;
-	node_set_replication(r->options.node, NULL);
 	loader_free(r->loader);
 	lock_done(&r->lock);
 	free(r);

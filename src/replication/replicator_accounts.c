@@ -9,7 +9,6 @@
 #include "replication/replicator_private.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cache/account_list.h"
@@ -74,14 +73,14 @@ static void done(void *arg, int error)
 	lock_release(&wait->lock);
 }
 
-static int load_now(struct replicator *r, uint32_t account, char **ret_message)
+static int load_root(struct replicator *r, char **ret_message)
 {
 	CLEANUP_FREE char *problem = NULL;
 	struct wait wait = {.is_done = false};
 
 	lock_init(&wait.lock);
 	lock_condition_init(&wait.changed);
-	adoption_wait(r->options.node, account, done, &wait);
+	adoption_wait(r->options.node, root, done, &wait);
 	lock_acquire(&wait.lock);
 	while (!wait.is_done)
 		lock_condition_wait(&wait.changed, &wait.lock);
@@ -92,26 +91,18 @@ static int load_now(struct replicator *r, uint32_t account, char **ret_message)
 	if (wait.error == 0)
 		return 0;
 	problem = loader_take_problem(r->loader);
-	return message_set(ret_message, wait.error, "account %" PRIu32 " cannot be loaded: %s",
-		account, problem != NULL ? problem : strerror(-wait.error));
+	return message_set(ret_message, wait.error, "the root account cannot be loaded: %s",
+		problem != NULL ? problem : strerror(-wait.error));
 }
 
 static int expect_missing(struct replicator *r)
 {
 	CLEANUP_FREE uint32_t *accounts = NULL;
 	size_t n = 0;
-	int result = account_list_missing(r->options.node, false, &accounts, &n);
+	int result = account_list_missing(r->options.node, &accounts, &n);
 
 	if (result == 0 && n > 0)
 		result = adoption_expect(r->options.node, accounts, n);
-	free(accounts);
-	result = account_list_missing(r->options.node, true, &accounts, &n);
-	for (size_t i = 0; result == 0 && i < n; i++) { /* interim: nobody waits for them yet */
-		char *message = NULL;
-
-		(void)load_now(r, accounts[i], &message);
-		free(message);
-	}
 	if (result == 0 && n > 0)
 		log_info("%zu accounts are on the backend and are loaded when they are used", n);
 	return result;
@@ -126,6 +117,6 @@ int replicator_find_accounts(struct replicator *r, char **ret_message)
 	if (has == 0 && adoption_place(r->options.node, root, &ignored) == ADOPTION_HERE)
 		result = look_for_root(r, ret_message);
 	if (result == 0 && adoption_place(r->options.node, root, &ignored) != ADOPTION_HERE)
-		result = load_now(r, root, ret_message);
+		result = load_root(r, ret_message);
 	return result == 0 ? expect_missing(r) : result;
 }

@@ -6,6 +6,7 @@
 #ifndef MAILFS_REPLICATION_REPLICATOR_PRIVATE_H
 #define MAILFS_REPLICATION_REPLICATOR_PRIVATE_H
 
+#include <stdatomic.h>
 #include "replication/journal.h"
 #include "replication/loader.h"
 #include "replication/owner.h"
@@ -23,6 +24,7 @@ struct replicator {
 	struct journal *journal; /* of owner.node and owner.incarnation */
 	struct loader *loader;
 	struct keeper *keeper; /* NULL: there is none (yet) */
+	atomic_bool stopping;  /* background work ends */
 	struct lock lock;      /* for what the parts add here */
 };
 

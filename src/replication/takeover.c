@@ -18,10 +18,16 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/failpoint.h"
+#include "util/lock.h"
 #include "util/log.h"
 #include "util/message.h"
 
 #define HEADS_IN_FLIGHT 32
+
+/* A journal that is still being written to gets so many seals one by one, each behind what came
+ * before the last; then so many at once, fewer than what add_to_chain() takes for a loss. */
+#define SINGLE_ATTEMPTS 3
+#define VOLLEY 32
 
 struct chain {
 	struct position next; /* where a seal belongs */
@@ -249,15 +255,28 @@ static int read_last_heads(struct takeover *t)
 
 /* ---- seals */
 
-static int put_seal(const struct takeover *t, const struct chain *chain, const char *key)
+static struct segment seal_at(const struct takeover *t, const struct chain *chain, uint64_t ahead)
 {
 	struct segment seal = {.type = SEGMENT_SEAL,
 		.position = chain->next,
 		.created_ms = clock_realtime_ms(),
-		.previous_checksum = chain->last_checksum,
+		.previous_checksum = ahead == 0 ? chain->last_checksum : 0,
 		.taker = t->options->self->node};
-	struct backend_condition condition = {
+
+	seal.position.sequence += ahead;
+	return seal;
+}
+
+static struct backend_condition if_absent(const struct takeover *t)
+{
+	return (struct backend_condition){
 		.type = t->options->plain_puts ? BACKEND_ALWAYS : BACKEND_IF_ABSENT};
+}
+
+static int put_seal(const struct takeover *t, const struct chain *chain, const char *key)
+{
+	struct segment seal = seal_at(t, chain, 0);
+	struct backend_condition condition = if_absent(t);
 	struct backend_result result;
 	struct frame frame;
 	int r = segment_encode(&seal, &frame);
@@ -287,24 +306,133 @@ static int look(struct takeover *t, struct chain *chain, const char *key)
 	return r;
 }
 
+/* ---- a writer that is faster than one seal at a time: many at once */
+
+struct volley {
+	struct lock lock;
+	struct lock_condition changed;
+	size_t n_left;
+	struct shot {
+		struct volley *volley;
+		struct frame frame;
+		char key[POSITION_SEGMENT_KEY_BYTES];
+		int error;
+	} shots[VOLLEY];
+};
+
+static void shot_done(struct backend_result *result, void *arg)
+{
+	struct shot *shot = arg;
+	struct volley *v = shot->volley;
+
+	lock_acquire(&v->lock);
+	shot->error = result->error;
+	v->n_left--;
+	lock_condition_signal(&v->changed);
+	lock_release(&v->lock);
+}
+
+static void shoot(const struct takeover *t, struct shot *shot)
+{
+	struct backend_condition condition = if_absent(t);
+	struct backend_call call = {.priority = BACKEND_COMMIT, .done = shot_done, .arg = shot};
+
+	backend_put(t->options->backend, shot->key, shot->frame.parts, shot->frame.n_parts,
+		&condition, &call);
+}
+
+static int load_volley(const struct takeover *t, const struct chain *chain, struct volley *v)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < VOLLEY; i++) {
+		struct segment seal = seal_at(t, chain, i);
+
+		v->shots[i].volley = v;
+		position_segment_key(&seal.position, 0, v->shots[i].key);
+		r = segment_encode(&seal, &v->shots[i].frame);
+	}
+	return r;
+}
+
+static void fire(const struct takeover *t, struct volley *v)
+{
+	lock_init(&v->lock);
+	lock_condition_init(&v->changed);
+	v->n_left = VOLLEY;
+	for (size_t i = 0; i < VOLLEY; i++)
+		shoot(t, &v->shots[i]);
+	lock_acquire(&v->lock);
+	while (v->n_left > 0)
+		lock_condition_wait(&v->changed, &v->lock);
+	lock_release(&v->lock);
+	lock_condition_done(&v->changed);
+	lock_done(&v->lock);
+}
+
+/* Now all places are taken, and the first seal among them is the end. The others are not needed;
+ * one that stays is behind a seal. */
+static int settle(const struct takeover *t, struct chain *chain, const struct volley *v)
+{
+	for (size_t i = 0; i < VOLLEY; i++) {
+		if (v->shots[i].error == 0 && chain->is_sealed)
+			(void)backend_remove_wait(t->options->backend, v->shots[i].key);
+		else if (v->shots[i].error == 0)
+			chain->is_sealed = true;
+		else if (v->shots[i].error != -EEXIST)
+			return v->shots[i].error;
+	}
+	chain->next.sequence += VOLLEY;
+	return 0;
+}
+
+static int put_many(const struct takeover *t, struct chain *chain)
+{
+	struct volley *v = calloc(1, sizeof(*v));
+	int r = v == NULL ? -ENOMEM : load_volley(t, chain, v);
+
+	if (r == 0) {
+		fire(t, v);
+		r = settle(t, chain, v);
+	}
+	for (size_t i = 0; v != NULL && i < VOLLEY; i++)
+		frame_done(&v->shots[i].frame);
+	free(v);
+	return r;
+}
+
+/* ---- one journal */
+
+static int try_seal(struct takeover *t, struct chain *chain, const char *key, int attempt)
+{
+	int r;
+
+	if (attempt >= SINGLE_ATTEMPTS)
+		return attempt < TAKEOVER_MAX_ATTEMPTS ? put_many(t, chain) : -EBUSY;
+	r = put_seal(t, chain, key);
+	if (r == -EEXIST)
+		return look(t, chain, key);
+	chain->is_sealed = r == 0;
+	return r;
+}
+
 static int seal(struct takeover *t, struct chain *chain)
 {
 	char key[POSITION_SEGMENT_KEY_BYTES];
-	int r = 0;
+	bool was_sealed = chain->is_sealed;
 
 	for (int attempt = 0; !chain->is_sealed; attempt++) {
+		int r;
+
 		position_segment_key(&chain->next, 0, key);
-		r = attempt == TAKEOVER_MAX_ATTEMPTS ? -EBUSY : put_seal(t, chain, key);
-		if (r == -EEXIST) {
-			r = look(t, chain, key);
-		} else if (r == 0) {
-			log_info("sealed the journal of an earlier owner with %s", key);
-			chain->is_sealed = true;
-			failpoint("takeover.seal");
-		}
+		r = try_seal(t, chain, key, attempt);
 		if (r < 0)
 			return message_set(
 				t->ret_message, r, "cannot seal %s: %s", key, strerror(-r));
+	}
+	if (!was_sealed) {
+		log_info("sealed the journal of an earlier owner at %s", key);
+		failpoint("takeover.seal");
 	}
 	return 0;
 }

@@ -14,8 +14,7 @@
 /* Truncation leaves the last segment of every journal, sealed or not: it says where the end is, and
  * a node that comes back to life after it was fenced has to find its next number taken for ever. */
 
-/* Journals that may stand on the backend, and how often one that is still being written may be
- * faster than the seal. */
+/* Journals that may stand on the backend, and how often a writer may be faster than the seal. */
 #define TAKEOVER_MAX_JOURNALS (1U << 16)
 #define TAKEOVER_MAX_ATTEMPTS 1000
 

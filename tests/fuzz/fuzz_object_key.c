@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache/body_object.h"
+#include "cache/pack.h"
 #include "replication/position.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -40,6 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (body_object_parse_key(key, &account, &id)) {
 		body_object_key(account, &id, again);
+		check_same(key, again);
+	}
+	if (pack_parse_key(key, &account, &id)) {
+		pack_key(account, &id, again);
 		check_same(key, again);
 	}
 	free(key);

@@ -57,8 +57,11 @@ static void fuzz_extent(const uint8_t *data, size_t size)
 	check(x.object_offset_bytes + x.size_bytes <= x.object_size_bytes);
 	check(x.offset_bytes + x.size_bytes >= x.offset_bytes);
 	check(record_decode_extent(1 << 20, first, record_encode_extent(&x, first), &again) == 0);
-	check(memcmp(&x.object, &again.object, sizeof(x.object)) == 0 &&
-		x.size_bytes == again.size_bytes);
+	check(record_same_content(&x, &again) && x.size_bytes == again.size_bytes);
+	check(x.kind == again.kind && x.encoding == again.encoding &&
+		x.stored_bytes == again.stored_bytes && x.checksum == again.checksum);
+	check(x.kind != OBJECT_PACK || x.stored_bytes <= x.object_size_bytes);
+	check(record_encode_extent(&x, first) == size && memcmp(first, data, size) == 0);
 }
 
 static bool is_sorted(const struct upload *u)
@@ -109,16 +112,21 @@ static void fuzz_small(const uint8_t *data, size_t size)
 	uint8_t bytes[RECORD_SMALL_BYTES];
 	struct account_record account;
 	struct local_body local;
-	uint32_t number;
+	struct object_record object;
+	struct pack_record pack;
+	uint8_t pack_bytes[RECORD_PACK_BYTES];
 
 	if (record_decode_account(data, size, &account) == 0)
 		check(record_encode_account(&account, bytes) == size &&
 			memcmp(bytes, data, size) == 0);
 	if (record_decode_local(data, size, &local) == 0)
 		check(record_encode_local(&local, bytes) == size && memcmp(bytes, data, size) == 0);
-	if (record_decode_object_account(data, size, &number) == 0)
-		check(record_encode_object_account(number, bytes) == size &&
+	if (record_decode_object(data, size, &object) == 0)
+		check(record_encode_object(&object, bytes) == size &&
 			memcmp(bytes, data, size) == 0);
+	if (record_decode_pack(data, size, &pack) == 0)
+		check(record_encode_pack(&pack, pack_bytes) == size &&
+			memcmp(pack_bytes, data, size) == 0 && pack.live_bytes <= pack.total_bytes);
 }
 
 static void fuzz_key(const uint8_t *data, size_t size)
