@@ -152,6 +152,7 @@ static void check(struct fsck *f)
 
 	open_root(f);
 	if (all) {
+		fsck_owner_check(f);
 		fsck_journal_check(f);
 		check_quiet(f);
 	}

@@ -192,20 +192,42 @@ static int compare_objects(const void *a, const void *b)
 	return fsck_reference_compare(&x->reference, &y->reference);
 }
 
+/* Of packs, to be verified when the pack is read. */
+static void note_piece(struct fsck_account *a, const struct extent *extent)
+{
+	size_t capacity = a->pieces_capacity ? a->pieces_capacity * 2 : 64;
+	struct fsck_piece *bigger;
+
+	if (!a->fsck->options.deep || extent->kind != OBJECT_PACK)
+		return;
+	if (a->n_pieces == a->pieces_capacity) {
+		bigger = reallocarray(a->pieces, capacity, sizeof(*bigger));
+		if (bigger == NULL) {
+			fsck_fail(a->fsck, -ENOMEM, "out of memory");
+			return;
+		}
+		a->pieces = bigger;
+		a->pieces_capacity = capacity;
+	}
+	a->pieces[a->n_pieces++] = (struct fsck_piece){.pack = extent->object, .extent = *extent};
+}
+
 static void check_extent(
 	struct fsck_account *a, const struct inode *inode, const struct extent *extent)
 {
-	struct fsck_object wanted = {
-		.reference = {.account = a->account, .kind = FSCK_BODY, .object = extent->object}};
-	struct fsck_object *object = a->n_objects == 0 ? NULL
-						       : bsearch(&wanted, a->objects, a->n_objects,
-								 sizeof(wanted), compare_objects);
+	struct fsck_object wanted = {0}, *object = NULL;
 	char key[BACKEND_KEY_MAX_BYTES], path[PATH_BYTES];
 
+	fsck_body_reference(a->account, extent, &wanted.reference);
+	if (a->n_objects > 0)
+		object =
+			bsearch(&wanted, a->objects, a->n_objects, sizeof(wanted), compare_objects);
 	if (object != NULL)
 		object->is_named = true;
-	if (object != NULL && fsck_body_size_fits(object->size_bytes, extent->object_size_bytes))
+	if (object != NULL && fsck_body_size_fits(object->size_bytes, extent)) {
+		note_piece(a, extent);
 		return;
+	}
 	fsck_object_key(&wanted.reference, key);
 	path_of(a->fsck, inode, path);
 	if (object == NULL)
@@ -294,7 +316,7 @@ static void check(struct fsck_account *a)
 	check_checkpoints(a);
 	check_state(a, subject);
 	if (f->options.deep)
-		fsck_body_check_all(f, a->objects, a->n_objects);
+		fsck_body_check_all(a);
 	if (!a->is_damaged)
 		find_orphans(a);
 	else if (!f->options.is_online || f->is_second_try)
@@ -317,6 +339,7 @@ void fsck_account_check(void *arg)
 	fsck_step(f);
 	fsck_references_done(&a->old);
 	free(a->objects);
+	free(a->pieces);
 	free(a->checkpoints);
 	free(a);
 }

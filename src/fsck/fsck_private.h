@@ -4,6 +4,7 @@
 #ifndef MAILFS_FSCK_FSCK_PRIVATE_H
 #define MAILFS_FSCK_FSCK_PRIVATE_H
 
+#include "cache/record.h"
 #include "fsck/fsck.h"
 #include "replication/position.h"
 #include "replication/section.h"
@@ -13,7 +14,7 @@
 
 /* ---- references (fsck_references.c): who names which object. A new kind of object is a line here,
  * in fsck_references_of() and in fsck_object_parse(). */
-enum fsck_object_kind { FSCK_BODY };
+enum fsck_object_kind { FSCK_BODY, FSCK_PACK };
 
 struct fsck_reference {
 	uint32_t account;
@@ -123,6 +124,12 @@ struct fsck_object {
 	bool is_named;
 };
 
+/* Where in a pack an extent leads. */
+struct fsck_piece {
+	struct uuid pack;
+	struct extent extent;
+};
+
 struct fsck_checkpoint {
 	uint64_t number;
 	uint16_t part;
@@ -137,6 +144,8 @@ struct fsck_account {
 	struct fsck_checkpoint *checkpoints; /* parts behind the one that they are of */
 	size_t n_checkpoints, checkpoints_capacity;
 	struct fsck_references old;
+	struct fsck_piece *pieces; /* with `deep` */
+	size_t n_pieces, pieces_capacity;
 	bool is_expected; /* the root account has a name for it */
 	bool is_damaged;
 };
@@ -145,13 +154,19 @@ struct fsck_account {
 void fsck_account_check(void *arg);
 int fsck_reference_compare(const void *a, const void *b);
 
-/* ---- fsck_body.c */
+/* ---- fsck_body.c: the objects that content is in */
 
-/* Whether the size of a body's object can be right. */
-bool fsck_body_size_fits(uint64_t object_bytes, uint64_t raw_bytes);
+/* What an extent of the account leads to. */
+void fsck_body_reference(uint32_t account, const struct extent *extent, struct fsck_reference *ret);
 
-/* Reads and verifies these that are named, many at a time. */
-void fsck_body_check_all(struct fsck *f, const struct fsck_object *objects, size_t n);
+/* Whether an object of this size can have what the extent says. */
+bool fsck_body_size_fits(uint64_t object_bytes, const struct extent *extent);
+
+/* Reads and verifies those that are named, many at a time. */
+void fsck_body_check_all(struct fsck_account *a);
+
+/* ---- fsck_owner.c: the records of owners */
+void fsck_owner_check(struct fsck *f);
 
 /* ---- fsck_orphans.c */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "cache/body_object.h"
 #include "cache/key.h"
+#include "cache/pack.h"
 #include "cache/record.h"
 #include "util/codec.h"
 
@@ -77,8 +78,7 @@ bool fsck_references_of(
 	if (!decoder_ok(&d) ||
 		record_decode_extent(offset, record->value, record->value_bytes, &extent) < 0)
 		return false;
-	*ret = (struct fsck_reference){
-		.account = account, .kind = FSCK_BODY, .object = extent.object};
+	fsck_body_reference(account, &extent, ret);
 	return true;
 }
 
@@ -87,7 +87,12 @@ bool fsck_object_parse(const char *key, struct fsck_reference *ret)
 	uint64_t account;
 
 	*ret = (struct fsck_reference){.kind = FSCK_BODY};
-	if (!body_object_parse_key(key, &account, &ret->object) || account > KEY_ACCOUNT_MAX)
+	if (!body_object_parse_key(key, &account, &ret->object)) {
+		ret->kind = FSCK_PACK;
+		if (!pack_parse_key(key, &account, &ret->object))
+			return false;
+	}
+	if (account > KEY_ACCOUNT_MAX)
 		return false;
 	ret->account = (uint32_t)account;
 	return true;
@@ -95,5 +100,8 @@ bool fsck_object_parse(const char *key, struct fsck_reference *ret)
 
 void fsck_object_key(const struct fsck_reference *reference, char key[BACKEND_KEY_MAX_BYTES])
 {
-	body_object_key(reference->account, &reference->object, key);
+	if (reference->kind == FSCK_PACK)
+		pack_key(reference->account, &reference->object, key);
+	else
+		body_object_key(reference->account, &reference->object, key);
 }

@@ -359,6 +359,7 @@ START_TEST(test_lost_body)
 {
 	uint64_t evicted, top = node_fixture_mkdir(kit.fixture.fs, FS_ROOT_INO, "user");
 	struct backend_result result;
+	struct transfer_figures figures;
 	struct tree_node_state state;
 	struct opened o;
 	struct sink *sink;
@@ -374,9 +375,10 @@ START_TEST(test_lost_body)
 	o = open_tree(0);
 	snprintf(path, sizeof(path), "%s/out", scratch);
 	ck_assert_int_eq(sink_disk_open(path, &sink), 0);
-	ck_assert_uint_eq(transfer(&o, load(&o, "user", &state), sink).files, 42);
+	figures = transfer(&o, load(&o, "user", &state), sink);
 	sink->ops->free(sink);
-	ck_assert_uint_eq(n_problems, 1);
+	ck_assert_uint_ge(n_problems, 1);
+	ck_assert_uint_eq(figures.files, 43 - n_problems);
 	last_problem[strcspn(last_problem, ":")] = '\0';
 	snprintf(file, sizeof(file), "%s/%s", path, last_problem);
 	ck_assert_int_eq(access(file, F_OK), -1);
