@@ -27,7 +27,7 @@ struct admin_verb {
 };
 
 extern const struct admin_verb verb_format, verb_status, verb_flush, verb_evict, verb_metrics,
-	verb_warm, verb_dump, verb_help;
+	verb_warm, verb_dump, verb_export, verb_restore, verb_fsck, verb_help;
 
 /* All verbs, NULL at the end. */
 extern const struct admin_verb *const admin_verbs[];

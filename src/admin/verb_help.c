@@ -12,6 +12,9 @@ const struct admin_verb *const admin_verbs[] = {
 	&verb_warm,
 	&verb_metrics,
 	&verb_dump,
+	&verb_export,
+	&verb_restore,
+	&verb_fsck,
 	&verb_help,
 	NULL,
 };

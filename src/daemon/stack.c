@@ -299,6 +299,27 @@ static int open_control(struct stack *stack, char **ret_message)
 		stack->state->control_socket_path, &stack->subject, &stack->control, ret_message);
 }
 
+static int begin_rescue(struct stack *stack)
+{
+	struct rescue_thread_options options = {
+		.state = stack->state,
+		.node = stack->node,
+		.fs = stack->fs,
+		.session = stack->session,
+		.replicator = stack->replicator,
+		.backend = stack->backend.backend,
+		.account_depth = stack->volume.account_depth,
+	};
+
+	return rescue_thread_start(&options, &stack->rescue);
+}
+
+static void end_rescue(struct stack *stack)
+{
+	rescue_thread_stop(stack->rescue);
+	stack->rescue = NULL;
+}
+
 int stack_open(const struct mount_options *options, const struct stack_listener *listener,
 	struct stack *ret, char **ret_message)
 {
@@ -317,6 +338,8 @@ int stack_open(const struct mount_options *options, const struct stack_listener 
 		r = open_session(ret, listener, ret_message);
 	if (r == 0)
 		r = open_control(ret, ret_message);
+	if (r == 0)
+		r = begin_rescue(ret);
 	return r;
 }
 
@@ -326,6 +349,7 @@ void stack_flush(struct stack *stack)
 	struct node_figures figures = {0};
 	int r;
 
+	end_rescue(stack);
 	if (stack->node == NULL || timeout_ms == 0)
 		return;
 	stack->close_until_ms = clock_monotonic_ms() + timeout_ms;
@@ -356,6 +380,7 @@ static void close_replicator(struct stack *stack)
 
 void stack_close(struct stack *stack)
 {
+	end_rescue(stack);
 	control_server_stop(stack->control);
 	if (stack->session != NULL)
 		session_free(stack->session);

@@ -304,6 +304,11 @@ int replicator_close(struct replicator *r, uint32_t timeout_ms, bool with_checkp
 	return result;
 }
 
+int replicator_commit(struct replicator *r, uint32_t timeout_ms)
+{
+	return journal_flush(r->journal, timeout_ms);
+}
+
 /* ---- figures */
 
 void replicator_get_figures(struct replicator *r, struct replicator_figures *ret)

@@ -51,6 +51,9 @@ int replicator_open(
  * as that is possible until the timeout. Gives the first error. NULL is allowed. */
 int replicator_close(struct replicator *r, uint32_t timeout_ms, bool with_checkpoints);
 
+/* All changes so far are in the journal: blocks. -ETIMEDOUT: not yet; else as journal_flush(). */
+int replicator_commit(struct replicator *r, uint32_t timeout_ms);
+
 /* ---- what mailfs-admin asks for: each blocks, and gives -ECANCELED soon after *stopping is set */
 
 /* Called now and then, and at the end; in the caller's thread. */
