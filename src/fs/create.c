@@ -124,6 +124,8 @@ static int create_locked(struct fs *fs, const struct creation *c, struct fs_attr
 		fs_drop_reference(fs, inode.ino);
 	else
 		fs_fill_attributes(&inode, ret);
+	if (r == 0)
+		publisher_note_file(fs->publishers, c->caller->thread, c->name, inode.ino);
 	return r;
 }
 

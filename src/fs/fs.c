@@ -128,12 +128,12 @@ void fs_reply_error(fs_done_fn *done, void *arg, int error)
 }
 
 /* ---- syncs */
-static void owe(struct fs *fs, const struct inode *inode)
+void fs_owe(struct fs *fs, uint64_t ino, uint64_t lsn)
 {
-	_Atomic uint64_t *owed = fs_owed_of(fs, inode->ino);
-	uint64_t seen = atomic_load(owed), lsn = inode->changed_lsn;
+	_Atomic uint64_t *owed = fs_owed_of(fs, ino);
+	uint64_t seen = atomic_load(owed);
 	/* Deferred or not, what is synced is not the half of anything. */
-	uint64_t settled = torn_writes_settle(fs->node->torn_writes, key_ino_account(inode->ino));
+	uint64_t settled = torn_writes_settle(fs->node->torn_writes, key_ino_account(ino));
 
 	if (lsn < settled)
 		lsn = settled;
@@ -176,7 +176,7 @@ void fs_fsync(struct fs *fs, uint64_t ino, bool data_only, fs_done_fn *done, voi
 	if (r < 0) {
 		fs_reply_error(done, arg, r);
 	} else if (may_defer(fs, &inode)) {
-		owe(fs, &inode);
+		fs_owe(fs, ino, inode.changed_lsn);
 		fs_reply_error(done, arg, 0);
 	} else {
 		fs_wait_for_commit(fs, ino, inode.changed_lsn, done, arg);
@@ -224,6 +224,11 @@ int fs_open(struct node *node, struct fs **ret)
 	lock_init(&fs->tree_lock);
 	lock_init(&fs->ack_lock);
 	map64_init(&fs->acks);
+	fs->publishers = publisher_new();
+	if (fs->publishers == NULL) {
+		fs_close(fs);
+		return -ENOMEM;
+	}
 	inode_locks_write(node->locks, &ino, 1, &locks);
 	r = node_load_inode(node, ino, &root);
 	if (r == -ENOENT)
@@ -243,6 +248,7 @@ void fs_close(struct fs *fs)
 		return;
 	fs_forget_acks(fs);
 	lock_done(&fs->ack_lock);
+	publisher_free(fs->publishers);
 	lock_done(&fs->tree_lock);
 	free(fs);
 }

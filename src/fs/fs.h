@@ -124,10 +124,11 @@ int fs_symlink(struct fs *fs, const struct fs_caller *caller, const char *target
 int fs_unlink(struct fs *fs, uint64_t parent, const char *name);
 int fs_rmdir(struct fs *fs, uint64_t parent, const char *name);
 
-/* Waits for a commit when the new name publishes a mail (file_class.h). `flags` are those of
- * renameat2(); -EINVAL for RENAME_WHITEOUT; -EXDEV between accounts. */
-void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,
-	const char *new_name, unsigned int flags, fs_done_fn *done, void *arg);
+/* Waits for a commit when the new name publishes a mail (file_class.h), unless the caller is one
+ * who syncs it himself (publisher.h). `flags` are those of renameat2(); -EINVAL for
+ * RENAME_WHITEOUT; -EXDEV between accounts. */
+void fs_rename(struct fs *fs, const struct fs_caller *caller, uint64_t parent, const char *name,
+	uint64_t new_parent, const char *new_name, unsigned int flags, fs_done_fn *done, void *arg);
 void fs_link(struct fs *fs, uint64_t ino, uint64_t new_parent, const char *new_name,
 	fs_done_fn *done, void *arg);
 

@@ -10,6 +10,7 @@
 #include "cache/transaction.h"
 #include "fs/file_class.h"
 #include "fs/fs.h"
+#include "fs/publisher.h"
 #include "util/lock.h"
 #include "util/map64.h"
 
@@ -38,6 +39,8 @@ struct fs {
 	struct fs_ack_override *overrides; /* owned; protected by ack_lock */
 	size_t n_overrides;                /* protected by ack_lock */
 	struct map64 acks;                 /* account + 1 -> remote; protected by ack_lock */
+
+	struct publishers *publishers;
 };
 
 struct timespec fs_now(void);
@@ -97,6 +100,9 @@ _Atomic uint64_t *fs_owed_of(struct fs *fs, uint64_t ino);
 /* Calls `done` when all of the account up to `lsn`, and what it owes, is durable: on this disk, or
  * with ack=remote on the backend. Errors are those for programs: -EIO, -ESTALE, -ENOSPC. */
 void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *done, void *arg);
+
+/* The sync of that change is left to the next one in the account that is not deferred. */
+void fs_owe(struct fs *fs, uint64_t ino, uint64_t lsn);
 
 void fs_reply_error(fs_done_fn *done, void *arg, int error);
 
