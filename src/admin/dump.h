@@ -28,6 +28,8 @@ struct dump {
 /* The object is volume.json; printed as it is. */
 int dump_volume(struct dump *dump);
 
+int dump_owner(struct dump *dump, uint64_t epoch);
+
 int dump_body(struct dump *dump, const struct uuid *id);
 
 int dump_pack(struct dump *dump, uint32_t account, const struct uuid *id);
@@ -35,7 +37,7 @@ int dump_pack(struct dump *dump, uint32_t account, const struct uuid *id);
 /* part 0: the segment itself. */
 int dump_segment(struct dump *dump, const struct position *position, uint16_t part);
 
-int dump_checkpoint(struct dump *dump, uint32_t account, uint64_t number);
+int dump_checkpoint(struct dump *dump, uint32_t account, uint64_t number, uint16_t part);
 
 /* ---- for these */
 

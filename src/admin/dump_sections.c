@@ -14,7 +14,7 @@
 #include "replication/checkpoint.h"
 #include "replication/segment.h"
 
-/* What the three kinds of objects are to this file. */
+/* What these kinds of objects are to this file. */
 struct head {
 	uint16_t part; /* number of the object among those of its segment */
 	json_t *fields;
@@ -115,11 +115,36 @@ static int decode_checkpoint(const struct wanted *wanted, const struct backend_r
 	dump_set_time(ret->fields, "created", checkpoint.created_ms);
 	set_position(position, &checkpoint.position);
 	(void)json_object_set_new(ret->fields, "position", position);
+	dump_set_number(ret->fields, "parts", checkpoint.n_parts);
 	r = checkpoint_decode(beginning->data, beginning->data_size_bytes, wanted->account,
 		wanted->number, &checkpoint, ret_needed_bytes, ret_problem);
 	if (r == 0) {
 		ret->directory = checkpoint.directory;
 		ret->facts = checkpoint.facts;
+	}
+	return r;
+}
+
+static int decode_checkpoint_part(const struct wanted *wanted,
+	const struct backend_result *beginning, struct head *ret, size_t *ret_needed_bytes,
+	const char **ret_problem)
+{
+	struct checkpoint_part part;
+	uint16_t version;
+	int r;
+
+	checkpoint_peek_part(beginning->data, beginning->data_size_bytes, &part, &version);
+	dump_set_text(ret->fields, "object", "checkpoint part");
+	dump_set_number(ret->fields, "format_version", version);
+	dump_set_uuid(ret->fields, "volume", &part.volume);
+	dump_set_number(ret->fields, "account", part.account);
+	dump_set_hex_number(ret->fields, "number", part.number);
+	dump_set_number(ret->fields, "part", part.part);
+	r = checkpoint_decode_part(beginning->data, beginning->data_size_bytes, wanted->account,
+		wanted->number, wanted->part, &part, ret_needed_bytes, ret_problem);
+	if (r == 0) {
+		ret->directory = part.directory;
+		ret->facts = part.facts;
 	}
 	return r;
 }
@@ -302,9 +327,12 @@ int dump_segment(struct dump *dump, const struct position *position, uint16_t pa
 	return dump_sections(dump, &wanted);
 }
 
-int dump_checkpoint(struct dump *dump, uint32_t account, uint64_t number)
+int dump_checkpoint(struct dump *dump, uint32_t account, uint64_t number, uint16_t part)
 {
-	struct wanted wanted = {.decode = decode_checkpoint, .account = account, .number = number};
+	struct wanted wanted = {.decode = part == 0 ? decode_checkpoint : decode_checkpoint_part,
+		.account = account,
+		.number = number,
+		.part = part};
 
 	return dump_sections(dump, &wanted);
 }

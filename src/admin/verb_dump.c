@@ -9,6 +9,7 @@
 #include "backends/registry.h"
 #include "cache/body_object.h"
 #include "cache/pack.h"
+#include "replication/owner.h"
 #include "util/cleanup.h"
 #include "util/text_list.h"
 
@@ -22,6 +23,7 @@ struct dump_arguments {
 enum kind {
 	KIND_NONE,
 	KIND_VOLUME,
+	KIND_OWNER,
 	KIND_BODY,
 	KIND_PACK,
 	KIND_SEGMENT, /* or a part of one */
@@ -34,7 +36,7 @@ struct object {
 	struct position position;
 	uint16_t part;
 	uint32_t account;
-	uint64_t number;
+	uint64_t number; /* of a checkpoint; the epoch */
 };
 
 static struct object object_of(const char *key)
@@ -44,13 +46,15 @@ static struct object object_of(const char *key)
 
 	if (strcmp(key, "volume.json") == 0)
 		o.kind = KIND_VOLUME;
+	else if (owner_parse_key(key, &o.number))
+		o.kind = KIND_OWNER;
 	else if (body_object_parse_key(key, &account, &o.id))
 		o.kind = KIND_BODY;
 	else if (pack_parse_key(key, &account, &o.id) && account <= UINT32_MAX)
 		o = (struct object){.kind = KIND_PACK, .id = o.id, .account = (uint32_t)account};
 	else if (position_parse_segment_key(key, &o.position, &o.part))
 		o.kind = KIND_SEGMENT;
-	else if (position_parse_checkpoint_key(key, &o.account, &o.number))
+	else if (position_parse_checkpoint_part_key(key, &o.account, &o.number, &o.part))
 		o.kind = KIND_CHECKPOINT;
 	return o;
 }
@@ -92,7 +96,8 @@ static enum admin_status check_kind(const struct dump_arguments *arguments, enum
 {
 	if (kind == KIND_NONE)
 		return verb_usage(&verb_dump,
-			"'%s' is no key of an object that can be shown: volume.json, accounts/..., "
+			"'%s' is no key of an object that can be shown: volume.json, owner/..., "
+			"accounts/..., "
 			"journal/... as a listing has them",
 			arguments->key);
 	if (arguments->content && kind != KIND_BODY)
@@ -145,6 +150,8 @@ static int show(struct dump *dump)
 	switch (o.kind) {
 	case KIND_VOLUME:
 		return dump_volume(dump);
+	case KIND_OWNER:
+		return dump_owner(dump, o.number);
 	case KIND_BODY:
 		return dump_body(dump, &o.id);
 	case KIND_PACK:
@@ -152,7 +159,7 @@ static int show(struct dump *dump)
 	case KIND_SEGMENT:
 		return dump_segment(dump, &o.position, o.part);
 	case KIND_CHECKPOINT:
-		return dump_checkpoint(dump, o.account, o.number);
+		return dump_checkpoint(dump, o.account, o.number, o.part);
 	case KIND_NONE:
 		break;
 	}
@@ -215,7 +222,8 @@ const struct admin_verb verb_dump = {
 		"  --records   of a segment, a part or a checkpoint: each record, too\n"
 		"\n"
 		"KEY is the object's name as a listing of the store has it, below the volume's\n"
-		"prefix: volume.json, accounts/HASH/ACCOUNT/body/ID, journal/NODE/INCARNATION/\n"
+		"prefix: volume.json, owner/EPOCH, accounts/HASH/ACCOUNT/body/ID, "
+		"journal/NODE/INCARNATION/\n"
 		"SEQUENCE, ... The volume need not be mounted and is not changed. What is wrong "
 		"with\n"
 		"the object is said, and the status is 1; what could be read is shown all the "

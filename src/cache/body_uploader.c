@@ -38,6 +38,7 @@ struct queued {
 	bool is_busy;             /* in flight, or the packer is at it: in no list */
 	bool is_claimed;          /* the latter */
 	bool again, now;          /* enqueued meanwhile */
+	bool is_dropped;          /* its account leaves: it is not queued again */
 	struct list_node waiters; /* of struct waiter */
 };
 
@@ -198,7 +199,7 @@ void body_uploader_release(struct body_uploader *u, uint64_t ino)
 
 	lock_acquire(&u->lock);
 	q = find_locked(u, ino);
-	if (q != NULL && q->again) {
+	if (q != NULL && q->again && !q->is_dropped) {
 		q->is_busy = q->is_claimed = q->again = false;
 		u->n_queued++;
 		push_locked(u, &u->queue, q, q->now ? 0 : clock_monotonic_ms() + u->delay_ms);
@@ -294,6 +295,7 @@ static void end_turn(
 		again = true;
 		delay_ms = u->delay_ms;
 	}
+	again = again && !q->is_dropped;
 	is_urgent = q->now || !list_is_empty(&q->waiters);
 	q->again = q->now = false;
 	if (error < 0)
@@ -516,6 +518,84 @@ int body_uploader_flush(struct body_uploader *u, uint64_t deadline_ms)
 		r = u->last_error;
 	u->flushing--;
 	lock_release(&u->lock);
+	return r;
+}
+
+/* ---- an account leaves */
+
+/* Moves the account's from one list to another. */
+static void move_account_locked(struct list_node *from, struct list_node *to, uint32_t account)
+{
+	struct list_node all, *node;
+
+	list_init(&all);
+	list_splice(&all, from);
+	while ((node = list_take_first(&all)) != NULL) {
+		struct queued *q = LIST_ENTRY(node, struct queued, node);
+
+		list_append(key_ino_account(q->ino) == account ? to : from, node);
+	}
+}
+
+/* In flight, or with the packer. */
+static bool mark_busy_locked(struct body_uploader *u, uint32_t account, bool is_dropped)
+	REQUIRES(u->lock)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < u->places.capacity; i++) {
+		struct queued *q = (struct queued *)(uintptr_t)u->places.slots[i].value;
+
+		if (u->places.slots[i].key == 0 || key_ino_account(q->ino) != account ||
+			!q->is_busy)
+			continue;
+		q->is_dropped = is_dropped;
+		found = true;
+	}
+	return found;
+}
+
+/* Takes what waits; what is under way ends. At the deadline all is as before. */
+static int drop_locked(struct body_uploader *u, uint32_t account, uint64_t deadline_ms,
+	struct list_node *ret_waiters) REQUIRES(u->lock)
+{
+	struct list_node taken, *node;
+	int r = 0;
+
+	list_init(&taken);
+	move_account_locked(&u->queue, &taken, account);
+	move_account_locked(&u->retries, &taken, account);
+	while (mark_busy_locked(u, account, true) && r == 0)
+		r = lock_condition_wait_until(&u->changed, &u->lock, deadline_ms);
+	r = r < 0 && mark_busy_locked(u, account, false) ? -EBUSY : 0;
+	while ((node = list_take_first(&taken)) != NULL) {
+		struct queued *q = LIST_ENTRY(node, struct queued, node);
+
+		if (r < 0) {
+			push_locked(u, q->pause_ms > 0 ? &u->retries : &u->queue, q, q->due_ms);
+			continue;
+		}
+		u->n_queued--;
+		u->n_failing -= q->pause_ms > 0;
+		list_splice(ret_waiters, &q->waiters);
+		remove_locked(u, q);
+	}
+	return r;
+}
+
+int body_uploader_drop(struct body_uploader *u, uint32_t account, uint64_t deadline_ms)
+{
+	struct list_node waiters;
+	int r;
+
+	list_init(&waiters);
+	lock_acquire(&u->lock);
+	r = drop_locked(u, account, deadline_ms, &waiters);
+	if (u->n_failing == 0)
+		u->last_error = 0;
+	lock_condition_broadcast(&u->changed);
+	lock_release(&u->lock);
+	answer(&waiters, -ECANCELED);
 	return r;
 }
 

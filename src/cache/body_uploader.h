@@ -55,6 +55,10 @@ void body_uploader_release(struct body_uploader *u, uint64_t ino);
 
 /* Uploads without delay until nothing is dirty; -ETIMEDOUT or the backend's error. */
 int body_uploader_flush(struct body_uploader *u, uint64_t deadline_ms);
+
+/* Nothing of the account is queued any more; what is being put has ended when it returns. -EBUSY at
+ * the deadline: all is as before. Until the account has gone, nobody may change it. */
+int body_uploader_drop(struct body_uploader *u, uint32_t account, uint64_t deadline_ms);
 void body_uploader_get_figures(struct body_uploader *u, struct body_uploader_figures *ret);
 
 /* Lets running puts end and joins the thread. */

@@ -219,6 +219,20 @@ void change_set_note_account(struct change_set *set, uint32_t account)
 	lock_release(&set->lock);
 }
 
+uint64_t change_set_account_bytes(struct change_set *set, uint32_t account)
+{
+	uint64_t bytes = 0, *place;
+
+	lock_acquire(&set->lock);
+	place = map64_find(&set->pile.accounts, (uint64_t)account + 1);
+	if (place != NULL)
+		bytes = *place;
+	else if (change_pile_is_whole(&set->pile, account))
+		bytes = 1; /* all of it; how much that is nobody knows here */
+	lock_release(&set->lock);
+	return bytes;
+}
+
 uint64_t change_set_bytes(struct change_set *set)
 {
 	uint64_t bytes;

@@ -63,8 +63,9 @@ void change_set_watch(struct change_set *set, void (*noted)(void *arg), void *ar
 
 bool change_set_is_empty(struct change_set *set);
 
-/* What it takes in memory. */
+/* What it takes in memory; what of it is the account's, 0: nothing is noted of it. */
 uint64_t change_set_bytes(struct change_set *set);
+uint64_t change_set_account_bytes(struct change_set *set, uint32_t account);
 
 /* ---- cuts */
 

@@ -2,6 +2,7 @@
 #include "cache/cut.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cache/body_map.h"
@@ -9,10 +10,17 @@
 #include "cache/record.h"
 #include "util/codec.h"
 
+/* A snapshot with several cuts. */
+struct held {
+	struct store_snapshot *snapshot;
+	_Atomic unsigned int n_holders;
+};
+
 struct cut {
 	struct node *node;
-	struct change_cut *changes;
-	struct store_snapshot *snapshot;
+	struct change_cut *changes; /* NULL: of another cut */
+	struct held *held;
+	const struct store_snapshot *snapshot; /* the one that is held */
 	uint64_t lsn, store_sequence;
 };
 
@@ -23,9 +31,19 @@ static void freeze(void *arg)
 {
 	struct cut *cut = arg;
 
-	cut->snapshot = store_snapshot_new(cut->node->store);
+	cut->held->snapshot = store_snapshot_new(cut->node->store);
+	cut->snapshot = cut->held->snapshot;
 	cut->store_sequence = store_last_sequence(cut->node->store);
 	cut->lsn = commit_last_lsn(cut->node->commit);
+}
+
+static void release(struct cut *cut)
+{
+	if (atomic_fetch_sub(&cut->held->n_holders, 1) == 1) {
+		store_snapshot_free(cut->held->snapshot);
+		free(cut->held);
+	}
+	free(cut);
 }
 
 int cut_take(struct node *node, struct cut **ret)
@@ -36,31 +54,43 @@ int cut_take(struct node *node, struct cut **ret)
 	if (cut == NULL)
 		return -ENOMEM;
 	cut->node = node;
+	cut->held = calloc(1, sizeof(*cut->held));
+	if (cut->held == NULL) {
+		free(cut);
+		return -ENOMEM;
+	}
+	cut->held->n_holders = 1;
 	r = change_set_cut(node->changes, freeze, cut, &cut->changes);
 	if (r == 0 && cut->snapshot == NULL) {
 		change_set_give_back(node->changes, cut->changes);
 		r = -ENOMEM;
 	}
 	if (r < 0) {
-		store_snapshot_free(cut->snapshot);
-		free(cut);
+		release(cut);
 		return r;
 	}
 	*ret = cut;
 	return 0;
 }
 
-static void release(struct cut *cut)
+struct cut *cut_share(const struct cut *cut)
 {
-	store_snapshot_free(cut->snapshot);
-	free(cut);
+	struct cut *shared = calloc(1, sizeof(*shared));
+
+	if (shared == NULL)
+		return NULL;
+	*shared = *cut;
+	shared->changes = NULL;
+	atomic_fetch_add(&shared->held->n_holders, 1);
+	return shared;
 }
 
 void cut_done(struct cut *cut)
 {
 	if (cut == NULL)
 		return;
-	change_cut_free(cut->changes);
+	if (cut->changes != NULL)
+		change_cut_free(cut->changes);
 	release(cut);
 }
 
@@ -97,6 +127,11 @@ uint64_t cut_pending_bytes(struct node *node)
 	return change_set_bytes(node->changes);
 }
 
+uint64_t cut_account_pending_bytes(struct node *node, uint32_t account)
+{
+	return change_set_account_bytes(node->changes, account);
+}
+
 void cut_watch(struct node *node, void (*noted)(void *arg), void *arg)
 {
 	change_set_watch(node->changes, noted, arg);
@@ -104,7 +139,7 @@ void cut_watch(struct node *node, void (*noted)(void *arg), void *arg)
 
 size_t cut_n_accounts(const struct cut *cut)
 {
-	return cut->changes->n_accounts;
+	return cut->changes != NULL ? cut->changes->n_accounts : 0;
 }
 
 uint32_t cut_account(const struct cut *cut, size_t i)
@@ -115,6 +150,28 @@ uint32_t cut_account(const struct cut *cut, size_t i)
 bool cut_is_whole(const struct cut *cut, size_t i)
 {
 	return cut->changes->accounts[i].is_whole;
+}
+
+/* 1: the node section has this note of the account. */
+static int is_marked(const struct cut *cut, enum key_type type, uint32_t account)
+{
+	struct key key = key_node_account(type, account);
+	struct store_value value;
+	int r = store_get_at(cut->snapshot, STORE_META, &key, &value);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	store_value_done(&value);
+	return 1;
+}
+
+int cut_has_account(const struct cut *cut, uint32_t account)
+{
+	int r = is_marked(cut, KEY_NODE_REPLAY, account);
+
+	if (r == 0)
+		r = is_marked(cut, KEY_NODE_ABSENT, account);
+	return r < 0 ? r : !r;
 }
 
 /* ---- blocks of bodies */

@@ -22,6 +22,9 @@ uint64_t cut_last_lsn(struct node *node);
 bool cut_is_needed(struct node *node);
 uint64_t cut_pending_bytes(struct node *node);
 
+/* Of one account; 0: nothing has changed in it since the last cut. */
+uint64_t cut_account_pending_bytes(struct node *node, uint32_t account);
+
 /* As change_set_watch(). */
 void cut_watch(struct node *node, void (*noted)(void *arg), void *arg);
 
@@ -61,6 +64,15 @@ int cut_each(const struct cut *cut, size_t i, cut_take_fn *take, void *arg);
 
 /* All records of any account, changed or not, by table and key: for a checkpoint. */
 int cut_each_of_account(const struct cut *cut, uint32_t account, cut_take_fn *take, void *arg);
+
+/* Whether the account is all here at the cut: 0: it was being loaded, or is on the backend only, so
+ * its records are none, or not all. Errors of the store. */
+int cut_has_account(const struct cut *cut, uint32_t account);
+
+/* Another view of the same moment, without changes (cut_n_accounts() is 0), for cut_has_account()
+ * and cut_each_of_account(): for a checkpoint, that is made after the segment. Ends with
+ * cut_done(), from any thread; the snapshot lives until both have ended. NULL without memory. */
+struct cut *cut_share(const struct cut *cut);
 
 /* It is in the journal. */
 void cut_done(struct cut *cut);

@@ -36,6 +36,7 @@ enum key_type {
 	KEY_XATTR = 'X',        /* ino, name -> value */
 	KEY_NODE_FORMAT = 'F',  /* node section: version of all of this */
 	KEY_NODE_GARBAGE = 'G', /* node section: object uuid -> account; to be removed */
+	KEY_NODE_ABSENT = 'B',  /* node section: account that is on the backend only (adoption.h) */
 	KEY_NODE_JOURNAL = 'J', /* node section: incarnation, segment -> what it has (shipped.h) */
 	KEY_NODE_LATEST = 'K',  /* node section: account -> position of its latest segment */
 	KEY_NODE_LRU = 'L',     /* node section: time, ino -> nothing */

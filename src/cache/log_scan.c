@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "cache/adoption.h"
 #include "cache/change_set.h"
 #include "cache/node_private.h"
 #include "util/codec.h"
@@ -35,13 +36,23 @@ static int to_key(const uint8_t *bytes, size_t size_bytes, struct key *ret)
 	return 0;
 }
 
+/* That its records went is no change: it is on the backend as it was. */
+static bool is_absent(struct node *node, const struct key *key)
+{
+	struct decoder d = decoder_over(key->bytes, key->size_bytes);
+	uint32_t account = decode_u32(&d);
+	int error;
+
+	return account <= KEY_ACCOUNT_MAX && adoption_place(node, account, &error) != ADOPTION_HERE;
+}
+
 static int take(void *arg, const struct store_log_record *record)
 {
 	struct scan *scan = arg;
 	struct key key, to;
 	int r = record->is_copy ? 0 : to_key(record->key, record->key_bytes, &key);
 
-	if (r < 0 || record->is_copy)
+	if (r < 0 || record->is_copy || is_absent(scan->node, &key))
 		return r;
 	if (record->to != NULL) {
 		r = to_key(record->to, record->to_bytes, &to);

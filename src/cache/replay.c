@@ -14,6 +14,7 @@
 #include "cache/replay_private.h"
 #include "util/clock.h"
 #include "util/codec.h"
+#include "util/failpoint.h"
 
 /* What a record takes in a batch besides its bytes, about. */
 #define RECORD_OVERHEAD_BYTES 16
@@ -96,32 +97,6 @@ static void release(struct replay *r)
 	free(r);
 }
 
-/* Objects that are to be removed, or that are being put: a state that is loaded may refer to them,
- * unless the journal has it that nothing does. What nothing refers to is found by a check of the
- * whole volume. */
-static int keep_objects(struct replay *r, enum key_type type)
-{
-	struct key from = key_node(type), to = key_node_end(type), key;
-	struct store_iterator *it = store_iterator_new(r->node->store, STORE_META, &from, &to);
-	int result = it == NULL ? -ENOMEM : 0;
-	struct object_record object;
-
-	for (; result == 0 && store_iterator_valid(it); store_iterator_next(it)) {
-		size_t value_bytes;
-		const uint8_t *bytes = store_iterator_key(it, &key.size_bytes);
-		const uint8_t *value = store_iterator_value(it, &value_bytes);
-
-		memcpy(key.bytes, bytes, key.size_bytes);
-		result = record_decode_object(value, value_bytes, &object);
-		if (result == 0 && object.account == r->account && object.state == OBJECT_WAITS)
-			result = delete_raw(r, STORE_META, &key);
-	}
-	if (result == 0)
-		result = store_iterator_error(it);
-	store_iterator_free(it);
-	return result;
-}
-
 /* The marker and the removal of all records are one batch. */
 static int put_marker(struct replay *r)
 {
@@ -148,9 +123,7 @@ int replay_begin(struct node *node, uint32_t account, struct replay **ret)
 	if (result == 0)
 		result = put_marker(r);
 	if (result == 0)
-		result = keep_objects(r, KEY_NODE_GARBAGE);
-	if (result == 0)
-		result = keep_objects(r, KEY_NODE_PENDING);
+		result = replay_clean_objects(node, account);
 	if (result < 0) {
 		release(r);
 		return result;
@@ -496,54 +469,25 @@ static int put_numbers(struct replay *r, uint32_t next_account)
 	return put_raw(r, STORE_META, &key, data, record_encode_account(a, data));
 }
 
-/* The last batch takes the marker away: from then on the account is here. */
+/* The last batch takes the marker away, and the note that the account is not here: from then on it
+ * is. */
 static int open_account(struct replay *r, uint32_t next_account)
 {
 	struct key marker = key_node_account(KEY_NODE_REPLAY, r->account);
+	struct key absent = key_node_account(KEY_NODE_ABSENT, r->account);
 	int result = put_numbers(r, next_account);
 
+	/* Together with the marker: room for both, or the first would be written alone. */
 	if (result == 0)
-		result = delete_raw(r, STORE_META, &marker);
-	return result == 0 ? flush(r) : result;
-}
-
-typedef void ino_fn(struct node *node, uint64_t ino, int *result);
-
-static int each_queued(struct node *node, uint32_t account, enum key_type type, ino_fn *take)
-{
-	struct key from = key_node_ino(type, key_ino_compose(account, 0));
-	struct key to = key_node_end_of_account(type, account);
-	struct store_iterator *it = store_iterator_new(node->store, STORE_META, &from, &to);
-	int result = it == NULL ? -ENOMEM : 0;
-
-	for (; result == 0 && store_iterator_valid(it); store_iterator_next(it)) {
-		size_t key_bytes, tail_bytes = 0;
-		const uint8_t *key = store_iterator_key(it, &key_bytes);
-		const uint8_t *tail = key_node_tail(key, key_bytes, &tail_bytes);
-		struct decoder d = decoder_over(tail, tail_bytes);
-
-		take(node, decode_u64(&d), &result);
-	}
-	if (result == 0)
-		result = store_iterator_error(it);
-	store_iterator_free(it);
+		result = make_room(r, marker.size_bytes + absent.size_bytes);
+	if (result < 0)
+		return result;
+	store_batch_delete(r->batch, STORE_META, &absent);
+	store_batch_delete(r->batch, STORE_META, &marker);
+	failpoint("replay.finish");
+	result = flush(r);
+	failpoint("replay.finished");
 	return result;
-}
-
-static void enqueue_upload(struct node *node, uint64_t ino, int *result)
-{
-	(void)result;
-	body_uploader_enqueue(node->uploader, ino, false);
-}
-
-static void end_orphan(struct node *node, uint64_t ino, int *result)
-{
-	*result = inode_remove(node, ino);
-}
-
-int replay_end_orphans(struct node *node, uint32_t account)
-{
-	return each_queued(node, account, KEY_NODE_ORPHAN, end_orphan);
 }
 
 int replay_finish(struct replay *r, uint32_t next_account, char **ret_message)
@@ -564,6 +508,6 @@ int replay_finish(struct replay *r, uint32_t next_account, char **ret_message)
 	release(r);
 	account_table_forget(node->accounts, account);
 	/* The account is here, whatever becomes of this; the next start finds what is queued. */
-	(void)each_queued(node, account, KEY_NODE_UPLOAD, enqueue_upload);
+	(void)replay_clean_resume(node, account);
 	return 0;
 }

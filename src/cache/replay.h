@@ -50,7 +50,8 @@ int replay_remove_range(struct replay *r, enum store_table table, const void *ke
 	const void *to, size_t to_bytes);
 
 /* Verifies the account (account_check.h), adds what is node-local (uploads, notes of inodes without
- * names, numbers that are free), and takes the marker away. next_account is for the root
+ * names, numbers that are free), and takes the marker away, with
+ * the note that the account is absent. next_account is for the root
  * account: account numbers below it were given out, as far as the caller knows. On failure the
  * account is thrown away; -EBADMSG: it is broken, *ret_message (malloc()ed) says how. Frees r. */
 int replay_finish(struct replay *r, uint32_t next_account, char **ret_message);
@@ -66,7 +67,7 @@ int replay_is_running(struct node *node, uint32_t account);
 int replay_end_orphans(struct node *node, uint32_t account);
 
 /* At the start of a node, before all else: accounts that were being replayed are thrown away, as if
- * they had never been here. */
+ * they had never been here. Those that are noted as absent (adoption.h) still are. */
 int replay_recover(struct node *node);
 
 #endif

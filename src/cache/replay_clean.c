@@ -7,11 +7,20 @@
 #include <errno.h>
 #include <string.h>
 #include "cache/body_evictor.h"
+#include "cache/body_uploader.h"
+#include "cache/inode_remove.h"
 #include "cache/node_private.h"
 #include "cache/record.h"
 #include "cache/replay.h"
 #include "cache/transaction.h"
 #include "util/codec.h"
+#include "util/failpoint.h"
+
+/* Records of objects that are taken away at a time. */
+#define OBJECTS_IN_A_BATCH 1024
+
+/* Puts under way have time limits of their own. */
+#define FOR_EVER_MS (UINT64_MAX / 2)
 
 typedef int visit_fn(struct node *node, uint32_t account, const struct store_iterator *it);
 
@@ -87,7 +96,10 @@ int replay_clean_local(struct node *node, uint32_t account)
 {
 	struct key from = key_node_ino(KEY_NODE_LOCAL, key_ino_compose(account, 0));
 	struct key to = key_node_end_of_account(KEY_NODE_LOCAL, account);
-	int r = for_each(node, account, &from, &to, forget_place);
+	int r = body_uploader_drop(node->uploader, account, FOR_EVER_MS);
+
+	if (r == 0)
+		r = for_each(node, account, &from, &to, forget_place);
 
 	from = key_type(account, KEY_INODE);
 	to = key_type(account, KEY_INODE + 1);
@@ -131,6 +143,141 @@ int replay_clean_all(struct node *node, uint32_t account)
 	r = store_write(node->store, batch);
 	store_batch_free(batch);
 	return r;
+}
+
+/* ---- objects */
+
+static bool is_of_account(const struct store_iterator *it, uint32_t account)
+{
+	size_t value_bytes;
+	const uint8_t *value = store_iterator_value(it, &value_bytes);
+	struct object_record object;
+
+	/* A damaged one stays, and its object with it; and one of which the journal has it that
+	 * nothing refers to it. */
+	return record_decode_object(value, value_bytes, &object) == 0 &&
+	       object.account == account && object.state == OBJECT_WAITS;
+}
+
+/* Writes what was gathered; *batch is a new one. */
+static int write_batch(struct node *node, struct store_batch **batch)
+{
+	int r = store_write(node->store, *batch);
+
+	store_batch_free(*batch);
+	*batch = store_batch_new(node->store);
+	return r == 0 && *batch == NULL ? -ENOMEM : r;
+}
+
+static int forget_objects(struct node *node, uint32_t account, enum key_type type)
+{
+	struct key from = key_node(type), to = key_node_end(type), key;
+	struct store_iterator *it = store_iterator_new(node->store, STORE_META, &from, &to);
+	struct store_batch *batch = store_batch_new(node->store);
+	int r = it == NULL || batch == NULL ? -ENOMEM : 0;
+	unsigned int n = 0;
+
+	for (; r == 0 && store_iterator_valid(it); store_iterator_next(it)) {
+		if (!is_of_account(it, account))
+			continue;
+		key = key_of(it);
+		store_batch_delete(batch, STORE_META, &key);
+		if (++n % OBJECTS_IN_A_BATCH == 0)
+			r = write_batch(node, &batch);
+	}
+	if (r == 0)
+		r = store_iterator_error(it);
+	if (r == 0 && n > 0)
+		r = store_write(node->store, batch);
+	store_batch_free(batch);
+	store_iterator_free(it);
+	return r;
+}
+
+int replay_clean_objects(struct node *node, uint32_t account)
+{
+	int r = forget_objects(node, account, KEY_NODE_GARBAGE);
+
+	return r == 0 ? forget_objects(node, account, KEY_NODE_PENDING) : r;
+}
+
+/* ---- an account becomes absent, or stays */
+
+int replay_clean_has_records(struct node *node, uint32_t account)
+{
+	struct key from = key_account_begin(account), to = key_account_end(account);
+	struct store_iterator *it = store_iterator_new(node->store, STORE_META, &from, &to);
+	int r = it == NULL ? -ENOMEM : store_iterator_valid(it) ? 1 : store_iterator_error(it);
+
+	store_iterator_free(it);
+	return r;
+}
+
+/* From this batch on it is absent, and what is left of it is cleaned by whoever finds the marker.
+ */
+static int note_absent(struct node *node, uint32_t account)
+{
+	struct key absent = key_node_account(KEY_NODE_ABSENT, account);
+	struct key marker = key_node_account(KEY_NODE_REPLAY, account);
+	struct store_batch *batch = store_batch_new(node->store);
+	int r = batch == NULL ? -ENOMEM : 0;
+
+	if (r == 0) {
+		store_batch_put(batch, STORE_META, &absent, "", 0);
+		store_batch_put(batch, STORE_META, &marker, "", 0);
+		r = store_write(node->store, batch);
+	}
+	store_batch_free(batch);
+	return r;
+}
+
+int replay_clean_expect(struct node *node, uint32_t account, bool *ret_is_absent)
+{
+	int r = body_uploader_drop(node->uploader, account, FOR_EVER_MS);
+
+	failpoint("adoption.expect");
+	if (r == 0)
+		r = note_absent(node, account);
+	*ret_is_absent = r == 0;
+	failpoint("adoption.noted");
+	if (r == 0)
+		r = replay_clean_local(node, account);
+	if (r == 0)
+		r = replay_clean_objects(node, account);
+	failpoint("adoption.cleaned");
+	if (r == 0)
+		r = replay_clean_all(node, account);
+	failpoint("adoption.dropped");
+	return r;
+}
+
+static int enqueue_upload(struct node *node, uint32_t account, const struct store_iterator *it)
+{
+	(void)account;
+	body_uploader_enqueue(node->uploader, number_behind_type(it), false);
+	return 0;
+}
+
+int replay_clean_resume(struct node *node, uint32_t account)
+{
+	struct key from = key_node_ino(KEY_NODE_UPLOAD, key_ino_compose(account, 0));
+	struct key to = key_node_end_of_account(KEY_NODE_UPLOAD, account);
+
+	return for_each(node, account, &from, &to, enqueue_upload);
+}
+
+static int end_orphan(struct node *node, uint32_t account, const struct store_iterator *it)
+{
+	(void)account;
+	return inode_remove(node, number_behind_type(it));
+}
+
+int replay_end_orphans(struct node *node, uint32_t account)
+{
+	struct key from = key_node_ino(KEY_NODE_ORPHAN, key_ino_compose(account, 0));
+	struct key to = key_node_end_of_account(KEY_NODE_ORPHAN, account);
+
+	return for_each(node, account, &from, &to, end_orphan);
 }
 
 /* ---- after a crash; the threads do not run yet, nothing is in memory */

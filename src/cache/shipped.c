@@ -6,8 +6,9 @@
 #include "util/codec.h"
 
 #define NOTE_VERSION 1
+#define LATEST_VERSION 2
 #define NOTE_BYTES (1 + 1 + 8 + 8)
-#define LATEST_BYTES (1 + 8 + 8)
+#define LATEST_BYTES (1 + UUID_BYTES + 8 + 8)
 
 static void add_note(struct store_batch *batch, const struct shipped *s)
 {
@@ -50,31 +51,36 @@ static int write_and_free(struct node *node, struct store_batch *batch)
 	return r;
 }
 
-int shipped_note(struct node *node, const struct shipped *segment)
+int shipped_note(struct node *node, const struct shipped *segment, bool is_synced)
 {
 	struct store_batch *batch = store_batch_new(node->store);
+	int r;
 
 	if (batch == NULL)
 		return -ENOMEM;
 	add_note(batch, segment);
-	return write_and_free(node, batch);
+	r = write_and_free(node, batch);
+	return r == 0 && is_synced ? store_sync(node->store) : r;
 }
 
-static void add_latest(struct store_batch *batch, const struct shipped *s, uint32_t account)
+static void add_latest(
+	struct store_batch *batch, uint32_t account, const struct shipped_position *position)
 {
 	struct key key = key_node_ino(KEY_NODE_LATEST, account);
 	uint8_t data[LATEST_BYTES];
 	struct encoder e = encoder_over(data, sizeof(data));
 
-	encode_u8(&e, NOTE_VERSION);
-	encode_u64(&e, s->incarnation);
-	encode_u64(&e, s->sequence);
+	encode_u8(&e, LATEST_VERSION);
+	encode_bytes(&e, position->node.bytes, UUID_BYTES);
+	encode_u64(&e, position->incarnation);
+	encode_u64(&e, position->sequence);
 	store_batch_put(batch, STORE_META, &key, data, e.size_bytes);
 }
 
-int shipped_complete(struct node *node, const struct shipped *segment, const uint32_t *accounts,
-	size_t n_accounts)
+int shipped_complete(struct node *node, const struct shipped *segment, const struct uuid *self,
+	const uint32_t *accounts, size_t n_accounts)
 {
+	struct shipped_position position = {*self, segment->incarnation, segment->sequence};
 	struct store_batch *batch = store_batch_new(node->store);
 	struct shipped note = *segment;
 	struct key before = key_node_journal(segment->incarnation, segment->sequence - 1);
@@ -86,7 +92,7 @@ int shipped_complete(struct node *node, const struct shipped *segment, const uin
 	if (segment->sequence > 1)
 		store_batch_delete(batch, STORE_META, &before);
 	for (size_t i = 0; i < n_accounts; i++)
-		add_latest(batch, segment, accounts[i]);
+		add_latest(batch, accounts[i], &position);
 	return write_and_free(node, batch);
 }
 
@@ -99,6 +105,11 @@ int shipped_forget(struct node *node, const struct shipped *segment)
 		return -ENOMEM;
 	store_batch_delete(batch, STORE_META, &key);
 	return write_and_free(node, batch);
+}
+
+int shipped_sync(struct node *node)
+{
+	return store_sync(node->store);
 }
 
 int shipped_load(struct node *node, struct shipped ret[SHIPPED_MAX_NOTES], size_t *ret_n)
@@ -124,13 +135,22 @@ int shipped_load(struct node *node, struct shipped ret[SHIPPED_MAX_NOTES], size_
 	return r;
 }
 
-int shipped_latest(
-	struct node *node, uint32_t account, uint64_t *ret_incarnation, uint64_t *ret_sequence)
+int shipped_set_latest(struct node *node, uint32_t account, const struct shipped_position *position)
+{
+	struct store_batch *batch = store_batch_new(node->store);
+
+	if (batch == NULL)
+		return -ENOMEM;
+	add_latest(batch, account, position);
+	return write_and_free(node, batch);
+}
+
+int shipped_latest(struct node *node, uint32_t account, struct shipped_position *ret)
 {
 	struct key key = key_node_ino(KEY_NODE_LATEST, account);
 	struct store_value value;
 	struct decoder d;
-	uint64_t incarnation, sequence;
+	struct shipped_position position;
 	uint8_t version;
 	int r = store_get(node->store, STORE_META, &key, &value);
 
@@ -138,13 +158,13 @@ int shipped_latest(
 		return r;
 	d = decoder_over(value.data, value.size_bytes);
 	version = decode_u8(&d);
-	incarnation = decode_u64(&d);
-	sequence = decode_u64(&d);
-	r = decoder_ok(&d) && version == NOTE_VERSION && decoder_left_bytes(&d) == 0 ? 0 : -EBADMSG;
+	decode_bytes(&d, position.node.bytes, UUID_BYTES);
+	position.incarnation = decode_u64(&d);
+	position.sequence = decode_u64(&d);
+	r = decoder_ok(&d) && version == LATEST_VERSION && decoder_left_bytes(&d) == 0 ? 0
+										       : -EBADMSG;
 	store_value_done(&value);
-	if (r == 0) {
-		*ret_incarnation = incarnation;
-		*ret_sequence = sequence;
-	}
+	if (r == 0)
+		*ret = position;
 	return r;
 }

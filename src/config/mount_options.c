@@ -23,12 +23,15 @@ static const char help_text[] =
 	"\n"
 	"options behind -o:\n"
 	"  state=DIR                  local state (default: /var/lib/mailfs/VOLUME-UUID)\n"
-	"  ack=local|remote           where a change is when fsync() returns (default local;\n"
-	"                             remote is not available in this version)\n"
+	"  ack=local|remote           where a change is when fsync() returns: this machine's\n"
+	"                             disk, or the backend (default remote; for file: local)\n"
 	"  cache_size=SIZE            local copies of mail bodies, e.g. 20G\n"
 	"  memory=SIZE                caches in memory, e.g. 512M\n"
-	"  commit_interval=DURATION   how long a body may wait for its upload (default 1s)\n"
-	"  umount_timeout=DURATION    how long the end may wait for uploads (default 30s)\n"
+	"  commit_interval=DURATION   when what nobody syncs is on the backend (default 1s)\n"
+	"  commit_window=DURATION     how long a commit gathers others (default 2ms)\n"
+	"  commit_timeout=DURATION    with ack=remote: after which fsync() fails (default 30s)\n"
+	"  retention=DURATION         how long the backend keeps what was replaced (default 0)\n"
+	"  umount_timeout=DURATION    how long the end may wait for the backend (default 30s)\n"
 	"  sync=mail|strict           strict: every fsync() commits by itself (default mail)\n"
 	"  noxattr                    no extended attributes, and fewer requests for it\n"
 	"  threads=N                  threads that serve requests\n"
@@ -145,6 +148,8 @@ int mount_options_parse(int argc, char **argv, struct mount_options *ret, char *
 {
 	struct mount_options o = {
 		.commit_interval_ms = MOUNT_OPTIONS_DEFAULT_COMMIT_INTERVAL_MS,
+		.commit_window_ms = MOUNT_OPTIONS_DEFAULT_COMMIT_WINDOW_MS,
+		.commit_timeout_ms = MOUNT_OPTIONS_DEFAULT_COMMIT_TIMEOUT_MS,
 		.umount_timeout_ms = MOUNT_OPTIONS_DEFAULT_UMOUNT_TIMEOUT_MS,
 		.log_level = LOG_LEVEL_INFO,
 	};

@@ -13,6 +13,11 @@
 #define MOUNT_OPTIONS_MAX_THREADS 256
 #define MOUNT_OPTIONS_DEFAULT_COMMIT_INTERVAL_MS 1000
 #define MOUNT_OPTIONS_MAX_COMMIT_INTERVAL_MS (60 * 60 * 1000)
+#define MOUNT_OPTIONS_DEFAULT_COMMIT_WINDOW_MS 2
+#define MOUNT_OPTIONS_MAX_COMMIT_WINDOW_MS 1000
+#define MOUNT_OPTIONS_DEFAULT_COMMIT_TIMEOUT_MS (30 * 1000)
+#define MOUNT_OPTIONS_MAX_COMMIT_TIMEOUT_MS (60 * 60 * 1000)
+#define MOUNT_OPTIONS_MAX_RETENTION_MS (UINT64_C(3650) * 24 * 60 * 60 * 1000)
 #define MOUNT_OPTIONS_DEFAULT_UMOUNT_TIMEOUT_MS (30 * 1000)
 #define MOUNT_OPTIONS_MAX_UMOUNT_TIMEOUT_MS (24 * 60 * 60 * 1000)
 
@@ -43,6 +48,9 @@ struct mount_options {
 	uint64_t cache_size_bytes; /* 0: the default */
 	uint64_t memory_bytes;     /* 0: the default */
 	uint64_t commit_interval_ms;
+	uint64_t commit_window_ms;  /* how long a commit gathers others before it begins */
+	uint64_t commit_timeout_ms; /* how long a program waits for one, with ack=remote */
+	uint64_t retention_ms;      /* how long what was replaced or removed stays on the backend */
 	uint64_t umount_timeout_ms; /* how long the end may wait for uploads */
 	unsigned int threads;       /* 0: the default */
 	enum log_level log_level;

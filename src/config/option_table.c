@@ -112,6 +112,29 @@ static int set_commit_interval(struct mount_options *o, const char *value)
 	return set_duration(value, MOUNT_OPTIONS_MAX_COMMIT_INTERVAL_MS, &o->commit_interval_ms);
 }
 
+static int set_commit_window(struct mount_options *o, const char *value)
+{
+	return set_duration(value, MOUNT_OPTIONS_MAX_COMMIT_WINDOW_MS, &o->commit_window_ms);
+}
+
+/* Without any time nothing could be acknowledged. */
+static int set_commit_timeout(struct mount_options *o, const char *value)
+{
+	uint64_t ms = 0;
+	int r = set_duration(value, MOUNT_OPTIONS_MAX_COMMIT_TIMEOUT_MS, &ms);
+
+	if (r == 0 && ms == 0)
+		r = -ERANGE;
+	if (r == 0)
+		o->commit_timeout_ms = ms;
+	return r;
+}
+
+static int set_retention(struct mount_options *o, const char *value)
+{
+	return set_duration(value, MOUNT_OPTIONS_MAX_RETENTION_MS, &o->retention_ms);
+}
+
 static int set_umount_timeout(struct mount_options *o, const char *value)
 {
 	return set_duration(value, MOUNT_OPTIONS_MAX_UMOUNT_TIMEOUT_MS, &o->umount_timeout_ms);
@@ -179,6 +202,9 @@ static const struct {
 	{"cache_size", "SIZE, e.g. 20G", set_cache_size},
 	{"memory", "SIZE, e.g. 512M", set_memory},
 	{"commit_interval", "DURATION up to 1h, e.g. 1s", set_commit_interval},
+	{"commit_window", "DURATION up to 1s, e.g. 2ms", set_commit_window},
+	{"commit_timeout", "DURATION from 1ms to 1h, e.g. 30s", set_commit_timeout},
+	{"retention", "DURATION up to 3650d, e.g. 7d", set_retention},
 	{"umount_timeout", "DURATION up to 1d, e.g. 30s", set_umount_timeout},
 	{"sync", "mail|strict", set_sync},
 	{"threads", "1 to 256", set_threads},

@@ -7,17 +7,27 @@
 #include <string.h>
 #include <unistd.h>
 #include "backends/registry.h"
+#include "fs/account_names.h"
 #include "backends/retry_backend.h"
+#include "cache/account_list.h"
+#include "cache/key.h"
 #include "daemon/mountpoint.h"
+#include "daemon/state_superseded.h"
+#include "replication/owner.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/message.h"
+#include "util/mount_table.h"
+#include "util/open_files.h"
 
 #define FILE_URL_PREFIX "file://"
 
 /* How long a mount waits for a store that does not answer. */
 #define OPEN_PATIENCE_MS 20000
 #define OPEN_PAUSE_MS 1000
+
+/* How often another node may be faster. */
+#define MAX_BEGINNINGS 3
 
 /* A store that is just being restarted is no reason to leave a mail host without its mail. */
 static int open_driver(const struct stack *stack, struct backend **ret, char **ret_message)
@@ -69,23 +79,15 @@ static int open_volume(struct stack *stack, char **ret_message)
 	return r;
 }
 
-/* Nothing may be acknowledged as being on the backend while nothing puts it there in time. */
-static int choose_ack(struct stack *stack, char **ret_message)
+static void choose_ack(struct stack *stack)
 {
 	struct backend_capabilities capabilities;
+	bool is_remote = stack->options->ack == MOUNT_ACK_REMOTE;
 
 	backend_get_capabilities(stack->backend.backend, &capabilities);
-	if (stack->options->ack == MOUNT_ACK_REMOTE)
-		return message_set(ret_message, -EOPNOTSUPP,
-			"ack=remote is not available in this version: it needs the replication "
-			"journal; with -o ack=local, fsync() returns when the change is safe on "
-			"this machine's disk, and mail bodies follow to the backend");
-	if (stack->options->ack == MOUNT_ACK_DEFAULT && !capabilities.local)
-		log_warning("ack=local: fsync() returns when the change is safe on this machine's "
-			    "disk, and mail bodies follow to the backend (without option ack, this "
-			    "URL will have ack=remote in a later version)");
-	stack->ack = NODE_ACK_LOCAL;
-	return 0;
+	if (stack->options->ack == MOUNT_ACK_DEFAULT)
+		is_remote = !capabilities.local;
+	stack->ack = is_remote ? NODE_ACK_REMOTE : NODE_ACK_LOCAL;
 }
 
 static int open_state(struct stack *stack, char **ret_message)
@@ -104,7 +106,9 @@ static int open_state(struct stack *stack, char **ret_message)
 	return r;
 }
 
-static int open_filesystem(struct stack *stack, char **ret_message)
+/* ---- the node, and whether it may go on from what is here */
+
+static int open_node(struct stack *stack, char **ret_message)
 {
 	struct node_options options = {
 		.directory = stack->state->node_path,
@@ -114,9 +118,98 @@ static int open_filesystem(struct stack *stack, char **ret_message)
 		.memory_bytes = stack->options->memory_bytes,
 		.commit_interval_ms = stack->options->commit_interval_ms,
 		.strict_sync = stack->options->strict_sync,
+		.journal = true,
 		.plain_puts = !stack->backend.probe.put_if_absent,
 	};
-	int r = node_open(&options, &stack->node, ret_message);
+
+	return node_open(&options, &stack->node, ret_message);
+}
+
+static int note_ownership(void *arg, uint64_t incarnation, uint64_t epoch)
+{
+	struct state_directory *state = arg;
+
+	state->identity.incarnation = incarnation;
+	state->identity.epoch = epoch;
+	return state_directory_write_identity(state);
+}
+
+static int open_replicator(struct stack *stack, char **ret_message)
+{
+	const struct mount_options *o = stack->options;
+	struct replicator_options options = {
+		.node = stack->node,
+		.backend = stack->backend.backend,
+		.incarnation = stack->state->identity.incarnation,
+		.epoch = stack->state->identity.epoch,
+		.note = note_ownership,
+		.note_arg = stack->state,
+		.commit_interval_ms = (uint32_t)o->commit_interval_ms,
+		.commit_window_ms = (uint32_t)o->commit_window_ms,
+		.commit_timeout_ms = (uint32_t)o->commit_timeout_ms,
+		.retention_ms = o->retention_ms,
+		.syncs_notes = stack->ack == NODE_ACK_LOCAL,
+		.plain_puts = !stack->backend.probe.put_if_absent,
+	};
+
+	if (!uuid_parse(stack->volume.uuid, &options.volume) ||
+		!uuid_parse(stack->state->identity.node_uuid, &options.node_uuid))
+		return -EBADMSG;
+	return replicator_open(&options, &stack->replicator, ret_message);
+}
+
+/* Before the node is opened: one that is superseded must not go on with anything, least of all with
+ * removing objects. */
+static int check_owner(struct stack *stack, char **ret_message)
+{
+	const struct state_identity *identity = &stack->state->identity;
+	struct uuid volume, node;
+	struct owner newest;
+	int r;
+
+	if (!uuid_parse(stack->volume.uuid, &volume) || !uuid_parse(identity->node_uuid, &node))
+		return -EBADMSG;
+	r = owner_find(stack->backend.backend, &volume, &newest, ret_message);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && owner_relate(&newest, &node, identity->incarnation, identity->epoch) ==
+			      OWNER_SUPERSEDED)
+		r = state_superseded_set_aside(stack->state, ret_message);
+	return r;
+}
+
+/* Somebody was faster with what this node has tried. */
+static int begin_again(struct stack *stack, char **ret_message)
+{
+	bool is_new = stack->state->identity.epoch == 0 &&
+		      account_list_has(stack->node, KEY_ROOT_ACCOUNT) == 0;
+
+	node_close(stack->node);
+	stack->node = NULL;
+	free(*ret_message);
+	*ret_message = NULL;
+	return is_new ? 0 : state_superseded_set_aside(stack->state, ret_message);
+}
+
+static int open_replication(struct stack *stack, char **ret_message)
+{
+	int r = -ESTALE;
+
+	for (int i = 0; r == -ESTALE && i < MAX_BEGINNINGS; i++) {
+		r = i > 0 ? begin_again(stack, ret_message) : 0;
+		if (r == 0)
+			r = check_owner(stack, ret_message);
+		if (r == 0)
+			r = open_node(stack, ret_message);
+		if (r == 0)
+			r = open_replicator(stack, ret_message);
+	}
+	return r;
+}
+
+static int open_filesystem(struct stack *stack, char **ret_message)
+{
+	int r = open_replication(stack, ret_message);
 
 	if (r < 0)
 		return r;
@@ -149,13 +242,46 @@ static int open_session(
 
 static void count_requests(void *source, control_take_count_fn *take, void *arg)
 {
-	session_count_requests(source, take, arg);
+	const struct stack *stack = source;
+
+	session_count_requests(stack->session, take, arg);
+}
+
+static struct open_files *list_open_files(void *source)
+{
+	const struct stack *stack = source;
+	struct open_files *files = NULL;
+	struct mount_entry entry;
+	int r = mount_table_find(stack->mountpoint, &entry);
+
+	if (r == 0) {
+		r = open_files_scan(entry.major, entry.minor, &files);
+		mount_entry_done(&entry);
+	}
+	if (r < 0)
+		log_warning("cannot find out which files are open: %s", strerror(-r));
+	return files;
+}
+
+static void drop_kernel_caches(void *source, const char *account_name)
+{
+	const struct stack *stack = source;
+	const char *name;
+	uint64_t directory;
+	int r = account_names_entry(stack->fs, account_name, &directory, &name);
+
+	if (r == 0)
+		r = session_forget_entry(stack->session, directory, name);
+	if (r < 0)
+		log_debug("the kernel keeps what it has of '%s': %s", account_name, strerror(-r));
 }
 
 static int open_control(struct stack *stack, char **ret_message)
 {
 	stack->subject = (struct control_subject){
 		.node = stack->node,
+		.fs = stack->fs,
+		.replicator = stack->replicator,
 		.backend = &stack->backend,
 		.url = stack->options->url,
 		.volume_uuid = stack->volume.uuid,
@@ -165,10 +291,33 @@ static int open_control(struct stack *stack, char **ret_message)
 		.ack = stack->ack,
 		.started_ms = clock_monotonic_ms(),
 		.count_requests = count_requests,
-		.source = stack->session,
+		.list_open_files = list_open_files,
+		.drop_kernel_caches = drop_kernel_caches,
+		.source = stack,
 	};
 	return control_server_start(
 		stack->state->control_socket_path, &stack->subject, &stack->control, ret_message);
+}
+
+static int begin_rescue(struct stack *stack)
+{
+	struct rescue_thread_options options = {
+		.state = stack->state,
+		.node = stack->node,
+		.fs = stack->fs,
+		.session = stack->session,
+		.replicator = stack->replicator,
+		.backend = stack->backend.backend,
+		.account_depth = stack->volume.account_depth,
+	};
+
+	return rescue_thread_start(&options, &stack->rescue);
+}
+
+static void end_rescue(struct stack *stack)
+{
+	rescue_thread_stop(stack->rescue);
+	stack->rescue = NULL;
 }
 
 int stack_open(const struct mount_options *options, const struct stack_listener *listener,
@@ -179,27 +328,31 @@ int stack_open(const struct mount_options *options, const struct stack_listener 
 	*ret = (struct stack){.options = options};
 	*ret_message = NULL;
 	r = open_volume(ret, ret_message);
-	if (r == 0)
-		r = choose_ack(ret, ret_message);
-	if (r == 0)
+	if (r == 0) {
+		choose_ack(ret);
 		r = open_state(ret, ret_message);
+	}
 	if (r == 0)
 		r = open_filesystem(ret, ret_message);
 	if (r == 0)
 		r = open_session(ret, listener, ret_message);
 	if (r == 0)
 		r = open_control(ret, ret_message);
+	if (r == 0)
+		r = begin_rescue(ret);
 	return r;
 }
 
-void stack_flush(const struct stack *stack)
+void stack_flush(struct stack *stack)
 {
 	uint64_t timeout_ms = stack->options->umount_timeout_ms;
 	struct node_figures figures = {0};
 	int r;
 
+	end_rescue(stack);
 	if (stack->node == NULL || timeout_ms == 0)
 		return;
+	stack->close_until_ms = clock_monotonic_ms() + timeout_ms;
 	r = node_flush(stack->node, (uint32_t)timeout_ms);
 	if (r == 0)
 		return;
@@ -209,13 +362,32 @@ void stack_flush(const struct stack *stack)
 		figures.dirty_files, strerror(-r), stack->state->path);
 }
 
+static void close_replicator(struct stack *stack)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	uint64_t left_ms = stack->close_until_ms > now_ms ? stack->close_until_ms - now_ms : 0;
+	int r = replicator_close(stack->replicator, (uint32_t)left_ms, left_ms > 0);
+
+	if (r == -ESTALE)
+		log_error("another node has taken over the volume; what had not reached the "
+			  "backend by then is only in '%s', and the next mount sets it aside",
+			stack->state->path);
+	else if (r < 0 && stack->close_until_ms != 0)
+		log_warning("the last changes are not on the backend yet (%s); they are safe in "
+			    "'%s' and follow after the next mount",
+			strerror(-r), stack->state->path);
+}
+
 void stack_close(struct stack *stack)
 {
+	end_rescue(stack);
 	control_server_stop(stack->control);
 	if (stack->session != NULL)
 		session_free(stack->session);
 	if (stack->fs != NULL)
 		fs_close(stack->fs);
+	if (stack->replicator != NULL)
+		close_replicator(stack);
 	/* The node waits for what it has in flight; a silent store would make it wait for the
 	 * deadlines, one after the other. */
 	if (stack->backend.backend != NULL)

@@ -288,6 +288,13 @@ int state_directory_open(
 	return 0;
 }
 
+int state_directory_write_identity(const struct state_directory *state)
+{
+	CLEANUP_FREE char *path = join(state->path, IDENTITY_NAME);
+
+	return path != NULL ? write_identity(path, &state->identity) : -ENOMEM;
+}
+
 void state_directory_close(struct state_directory *state)
 {
 	if (state == NULL)

@@ -5,6 +5,7 @@
  *   state.json    whose state this is (state_identity.h)
  *   control.sock  where the daemon listens
  *   db/           the node (cache/node.h)
+ *   superseded/   nodes that were here and own nothing any more (state_superseded.h)
  *
  * state.json is written last when a directory is made; without it nothing in it is worth keeping.
  * So a crash in between leaves a directory that the next start takes for a new one.
@@ -42,6 +43,9 @@ struct state_request {
  */
 int state_directory_open(
 	const struct state_request *request, struct state_directory **ret, char **ret_message);
+
+/* Writes state.json as the identity is now; durable on return. */
+int state_directory_write_identity(const struct state_directory *state);
 
 /* Gives the lock back. NULL is allowed. */
 void state_directory_close(struct state_directory *state);

@@ -19,7 +19,7 @@ void state_identity_done(struct state_identity *identity)
 
 int state_identity_new(const char *volume_uuid, const char *url, struct state_identity *ret)
 {
-	struct state_identity identity = {.format_version = STATE_FORMAT_VERSION};
+	struct state_identity identity = {.format_version = STATE_FORMAT_VERSION, .incarnation = 1};
 	time_t now = (time_t)(clock_realtime_ms() / 1000);
 	struct uuid uuid;
 	struct tm parts;
@@ -40,10 +40,11 @@ int state_identity_new(const char *volume_uuid, const char *url, struct state_id
 
 int state_identity_format(const struct state_identity *identity, char **ret)
 {
-	json_t *root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s}", "format", FORMAT_NAME,
+	json_t *root = json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:s, s:s}", "format", FORMAT_NAME,
 		"format_version", (int)identity->format_version, "volume_uuid",
-		identity->volume_uuid, "node_uuid", identity->node_uuid, "url", identity->url,
-		"created", identity->created);
+		identity->volume_uuid, "node_uuid", identity->node_uuid, "incarnation",
+		(json_int_t)identity->incarnation, "epoch", (json_int_t)identity->epoch, "url",
+		identity->url, "created", identity->created);
 	char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
 
 	json_decref(root);
@@ -77,11 +78,21 @@ static int take_version(const json_t *root, uint32_t *ret)
 	const char *format = json_string_value(json_object_get(root, "format"));
 	json_int_t version = json_integer_value(json_object_get(root, "format_version"));
 
-	if (format == NULL || strcmp(format, FORMAT_NAME) != 0 || version < 1 ||
+	if (format == NULL || strcmp(format, FORMAT_NAME) != 0 || version < STATE_FORMAT_VERSION ||
 		version > INT32_MAX)
 		return -EBADMSG;
 	*ret = (uint32_t)version;
 	return version > STATE_FORMAT_VERSION ? -EPROTONOSUPPORT : 0;
+}
+
+static int take_number(const json_t *root, const char *name, json_int_t min, uint64_t *ret)
+{
+	const json_t *value = json_object_get(root, name);
+
+	if (!json_is_integer(value) || json_integer_value(value) < min)
+		return -EBADMSG;
+	*ret = (uint64_t)json_integer_value(value);
+	return 0;
 }
 
 static int take_fields(const json_t *root, struct state_identity *ret)
@@ -93,6 +104,10 @@ static int take_fields(const json_t *root, struct state_identity *ret)
 		r = take_uuid(root, "volume_uuid", ret->volume_uuid);
 	if (r == 0)
 		r = take_uuid(root, "node_uuid", ret->node_uuid);
+	if (r == 0)
+		r = take_number(root, "incarnation", 1, &ret->incarnation);
+	if (r == 0)
+		r = take_number(root, "epoch", 0, &ret->epoch);
 	if (r == 0)
 		r = take_text(root, "created", ret->created, sizeof(ret->created));
 	if (r == 0 && url == NULL)

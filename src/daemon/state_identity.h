@@ -1,8 +1,8 @@
 /*
  * state_identity.h: state.json, which says whose state a directory holds.
  *
- *   {"format": "mailfs-state", "format_version": 1, "volume_uuid": "…", "node_uuid": "…",
- *    "url": "…", "created": "2026-01-31T12:00:00Z"}
+ *   {"format": "mailfs-state", "format_version": 2, "volume_uuid": "…", "node_uuid": "…",
+ *    "incarnation": 1, "epoch": 0, "url": "…", "created": "2026-01-31T12:00:00Z"}
  */
 #ifndef MAILFS_DAEMON_STATE_IDENTITY_H
 #define MAILFS_DAEMON_STATE_IDENTITY_H
@@ -11,13 +11,15 @@
 #include <stdint.h>
 #include "util/uuid.h"
 
-#define STATE_FORMAT_VERSION 1
+#define STATE_FORMAT_VERSION 2
 #define STATE_IDENTITY_MAX_BYTES 16384
 
 struct state_identity {
 	uint32_t format_version;
 	char volume_uuid[UUID_TEXT_BYTES];
 	char node_uuid[UUID_TEXT_BYTES];
+	uint64_t incarnation; /* of the node's journal, from 1 */
+	uint64_t epoch;       /* the newest in which it has owned the volume; 0: it never did */
 	char created[32];
 	char *url;
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "cache/adoption.h"
 #include "cache/body_evictor.h"
 #include "cache/body_fetcher.h"
 #include "cache/file_data.h"
@@ -99,6 +100,7 @@ static int use_unstored(struct data_op *op, int error, const void *content, size
 static void fetched(void *arg, int error, const void *content, size_t content_bytes)
 {
 	struct data_op *op = arg;
+	struct node *node = op->fs->node; /* once answered, the fs may go; the node waits for us */
 	struct extent missing;
 
 	error = use_unstored(op, error, content, content_bytes);
@@ -111,6 +113,7 @@ static void fetched(void *arg, int error, const void *content, size_t content_by
 		}
 		finish(op, error);
 	}
+	adoption_leave(node, key_ino_account(op->ino));
 	free(op);
 }
 
@@ -122,10 +125,12 @@ static void start(struct data_op *op)
 	if (attempt(op, &missing))
 		return;
 	kept = keep(op);
-	if (kept == NULL)
+	if (kept == NULL) {
 		finish(op, -ENOMEM);
-	else
-		fetch(kept, &missing);
+		return;
+	}
+	adoption_hold(op->fs->node, key_ino_account(op->ino));
+	fetch(kept, &missing);
 }
 
 static int load_file(struct fs *fs, uint64_t ino, struct inode *ret)
@@ -277,7 +282,7 @@ void fs_write(struct fs *fs, const struct fs_caller *caller, uint64_t ino, uint6
 		.done = done,
 		.arg = arg,
 	};
-	int r = store_check_space(fs->node->store);
+	int r = fs_check_growth(fs);
 
 	if (offset > FS_FILE_MAX_BYTES || size_bytes > FS_FILE_MAX_BYTES - offset)
 		r = -EFBIG;
@@ -357,8 +362,8 @@ void fs_fallocate(struct fs *fs, const struct fs_caller *caller, uint64_t ino, i
 	};
 	int r = check_allocate(mode, offset, size_bytes);
 
-	if (r == 0 && !(mode & FALLOC_FL_PUNCH_HOLE))
-		r = store_check_space(fs->node->store);
+	if (r == 0)
+		r = mode & FALLOC_FL_PUNCH_HOLE ? fs_check_change(fs) : fs_check_growth(fs);
 	if (r < 0)
 		fs_reply_error(done, arg, r);
 	else

@@ -30,8 +30,13 @@ static int give(struct scan *s, const struct entry *entry)
 
 	if (!s->with_attributes)
 		return s->take(s->arg, entry->name, entry->ino, entry->mode, next, NULL);
-	r = fs_refer(s->fs, entry->ino, &attributes);
-	if (r == -EBADMSG) /* who asks for this file gets the error, the others can be listed */
+	r = fs_enter_entry(s->fs, s->directory.ino, entry->ino);
+	if (r == 0) {
+		r = fs_refer(s->fs, entry->ino, &attributes);
+		fs_leave_entry(s->fs, s->directory.ino, entry->ino);
+	}
+	/* Who asks for this file gets the error, or waits; the others can be listed. */
+	if (r == -EBADMSG || r == -EINPROGRESS)
 		return s->take(s->arg, entry->name, entry->ino, entry->mode, next, NULL);
 	if (r < 0)
 		return r == -ENOENT ? 1 : r;

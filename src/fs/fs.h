@@ -86,7 +86,33 @@ void fs_close(struct fs *fs);
  * before it is served: it says that the thread's last write() has returned (cache/torn_write.h). */
 void fs_note_request(struct fs *fs, pid_t thread, uint64_t written_ino);
 
+/* ---- accounts that are not here (account.c)
+ *
+ * Whoever serves a request that names an inode (its own, or the directory of a name) is in that
+ * account from before the call into fs/ until it returns. -ESTALE: another node has the accounts
+ * now. -EINPROGRESS: the account is on the backend only, and the request is made again when
+ * fs_wait_for_account() has called `done` without an error. What waits for the backend inside of
+ * fs/ stays in by itself. fs_forget() needs nothing.
+ *
+ * A name may lead into another account: fs_unlink(), fs_rmdir() and fs_rename() give
+ * -EINPROGRESS when that one is not here, before anything has changed. */
+int fs_enter(struct fs *fs, uint64_t ino);
+void fs_leave(struct fs *fs, uint64_t ino);
+
+/* As adoption_wait(): `error` may be -ESTALE, -ECANCELED, -ENOBUFS, -ENOMEM or any other. */
+void fs_wait_for_account(
+	struct fs *fs, uint64_t ino, void (*done)(void *arg, int error), void *arg);
+
+/* What to wait for before the name is asked for again. -ENOENT: nothing any more. */
+int fs_find_absent(struct fs *fs, uint64_t parent, const char *name, uint64_t *ret_ino);
+
+/* All waits end with -ECANCELED, also those that come later. No `done` runs when it returns. */
+void fs_end_waits(struct fs *fs);
+
 /* ---- names (lookup.c, create.c, link.c, remove.c, rename.c) */
+
+/* 1: it leads to an account that is not here: there is a reference, but of the attributes only the
+ * inode's number and type are known. */
 int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attributes *ret);
 void fs_forget(struct fs *fs, uint64_t ino, uint64_t count);
 int fs_mknod(struct fs *fs, const struct fs_caller *caller, uint64_t parent, const char *name,
@@ -98,10 +124,11 @@ int fs_symlink(struct fs *fs, const struct fs_caller *caller, const char *target
 int fs_unlink(struct fs *fs, uint64_t parent, const char *name);
 int fs_rmdir(struct fs *fs, uint64_t parent, const char *name);
 
-/* Waits for a commit when the new name publishes a mail (file_class.h). `flags` are those of
- * renameat2(); -EINVAL for RENAME_WHITEOUT; -EXDEV between accounts. */
-void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,
-	const char *new_name, unsigned int flags, fs_done_fn *done, void *arg);
+/* Waits for a commit when the new name publishes a mail (file_class.h), unless the caller is one
+ * who syncs it himself (publisher.h). `flags` are those of renameat2(); -EINVAL for
+ * RENAME_WHITEOUT; -EXDEV between accounts. */
+void fs_rename(struct fs *fs, const struct fs_caller *caller, uint64_t parent, const char *name,
+	uint64_t new_parent, const char *new_name, unsigned int flags, fs_done_fn *done, void *arg);
 void fs_link(struct fs *fs, uint64_t ino, uint64_t new_parent, const char *new_name,
 	fs_done_fn *done, void *arg);
 
@@ -136,7 +163,8 @@ void fs_fsync(struct fs *fs, uint64_t ino, bool data_only, fs_done_fn *done, voi
 
 /* False stops the scan; the entry was not taken and will come again. `attributes` is NULL unless
  * they were asked for; then the receiver owns one reference to the inode if it takes the entry
- * (not for ".", "..", and an inode whose record is damaged: these come without). */
+ * (not for ".", "..", an inode whose record is damaged, and one in an account that is not here:
+ * these come without). */
 typedef bool fs_entry_fn(void *arg, const char *name, uint64_t ino, uint32_t mode, uint64_t next,
 	const struct fs_attributes *attributes);
 
@@ -144,6 +172,20 @@ typedef bool fs_entry_fn(void *arg, const char *name, uint64_t ino, uint32_t mod
  * while the directory changes: an entry there all the time comes exactly once. */
 int fs_readdir(struct fs *fs, uint64_t ino, uint64_t offset, bool with_attributes,
 	fs_entry_fn *take, void *arg);
+
+/* ---- acknowledgements (ack.c) */
+
+/* Of one account another than node_options.ack. An account is named by its path below the root. */
+struct fs_ack_override {
+	const char *account;
+	bool remote;
+};
+
+/* Takes the place of all before; also for accounts that will be made later. Copied. -ENOMEM. */
+int fs_set_acks(struct fs *fs, const struct fs_ack_override *overrides, size_t n);
+
+/* By how much a change is to be delayed before it is asked for: the backend is behind. */
+uint32_t fs_delay_ms(struct fs *fs);
 
 /* ---- the whole */
 struct fs_usage {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "fs/entry.h"
 #include "fs/fs_private.h"
 
@@ -42,6 +43,17 @@ int fs_refer(struct fs *fs, uint64_t ino, struct fs_attributes *ret)
 	return r;
 }
 
+/* The kernel holds the directory while it looks a name up: a wait for one account would hold up
+ * the others. Whoever then asks for anything of the account waits, without the directory. The
+ * kernel also keeps it from being removed meanwhile. */
+static int refer_absent(struct fs *fs, uint64_t ino, struct fs_attributes *ret)
+{
+	int r = inode_refs_take(fs->node->refs, ino);
+
+	*ret = (struct fs_attributes){.ino = ino, .mode = S_IFDIR, .nlink = 2};
+	return r < 0 ? r : 1;
+}
+
 int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attributes *ret)
 {
 	uint64_t ino = 0;
@@ -49,7 +61,14 @@ int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attrib
 
 	if (r == 0)
 		r = resolve(fs, parent, name, &ino);
-	return r < 0 ? r : fs_refer(fs, ino, ret);
+	if (r < 0)
+		return r;
+	r = fs_enter_entry(fs, parent, ino);
+	if (r < 0)
+		return r == -EINPROGRESS ? refer_absent(fs, ino, ret) : r;
+	r = fs_refer(fs, ino, ret);
+	fs_leave_entry(fs, parent, ino);
+	return r;
 }
 
 int fs_readlink(struct fs *fs, uint64_t ino, char *target, size_t size_bytes)

@@ -56,25 +56,39 @@ static int remove_locked(struct fs *fs, uint64_t parent_ino, const char *name, u
 	return r;
 }
 
-static int remove_name(struct fs *fs, uint64_t parent, const char *name, bool directory)
+static int remove_once(struct fs *fs, uint64_t parent, const char *name, bool directory)
 {
 	uint64_t inos[2] = {parent, 0};
 	struct inode_lock_set locks;
 	bool last = false;
-	int r = fs_check_name(name);
+	int r = entry_peek(fs, parent, name, &inos[1]);
 
+	if (r == 0)
+		r = fs_enter_entry(fs, parent, inos[1]);
 	if (r < 0)
 		return r;
-	do {
-		r = entry_peek(fs, parent, name, &inos[1]);
-		if (r < 0)
-			return r;
-		inode_locks_write(fs->node->locks, inos, 2, &locks);
-		r = remove_locked(fs, parent, name, inos[1], directory, &last);
-		inode_locks_release(&locks);
-	} while (r == -EAGAIN);
+	inode_locks_write(fs->node->locks, inos, 2, &locks);
+	r = remove_locked(fs, parent, name, inos[1], directory, &last);
+	inode_locks_release(&locks);
 	if (last)
 		fs_end_if_unused(fs, inos[1]);
+	fs_leave_entry(fs, parent, inos[1]);
+	return r;
+}
+
+static int remove_name(struct fs *fs, uint64_t parent, const char *name, bool directory)
+{
+	int r = fs_check_name(name);
+
+	if (r == 0)
+		r = fs_check_change(fs);
+	if (r < 0)
+		return r;
+	do
+		r = remove_once(fs, parent, name, directory);
+	while (r == -EAGAIN);
+	if (r == 0 && directory && key_ino_account(parent) == KEY_ROOT_ACCOUNT)
+		fs_resolve_acks(fs);
 	return r;
 }
 

@@ -89,14 +89,17 @@ static int check_replacement(const struct inode *from, const struct inode *to)
 	return inode_is_directory(to) && to->entries > 0 ? -ENOTEMPTY : 0;
 }
 
-/* Whether the inode is the directory itself or above it. Under the tree lock. */
+/* Whether the inode is the directory itself or above it, within its account: what lies above that
+ * has nothing that could move below. Under the tree lock. */
 static int is_above(struct renaming *n, uint64_t ino, uint64_t directory, bool *ret)
 {
+	uint32_t account = key_ino_account(directory);
 	struct inode inode;
 	int r = 0;
 
 	*ret = false;
-	while (r == 0 && !*ret && directory != FS_ROOT_INO) {
+	while (r == 0 && !*ret && directory != FS_ROOT_INO &&
+		key_ino_account(directory) == account) {
 		struct key key = key_inode(directory);
 		struct store_value value;
 
@@ -272,11 +275,20 @@ static int rename_once(struct renaming *n)
 
 	if (r == 0)
 		r = peek(n->fs, n->parents[1], n->names[1], &inos[3]);
+	if (r == 0)
+		r = fs_enter_entry(n->fs, n->parents[0], inos[2]);
 	if (r < 0)
 		return r;
-	inode_locks_write(n->fs->node->locks, inos, INODE_LOCKS_MAX, &locks);
-	r = rename_locked(n, &inos[2]);
-	inode_locks_release(&locks);
+	r = fs_enter_entry(n->fs, n->parents[1], inos[3]);
+	if (r == 0) {
+		inode_locks_write(n->fs->node->locks, inos, INODE_LOCKS_MAX, &locks);
+		r = rename_locked(n, &inos[2]);
+		inode_locks_release(&locks);
+		if (r == 0 && n->ended != 0)
+			fs_end_if_unused(n->fs, n->ended);
+		fs_leave_entry(n->fs, n->parents[1], inos[3]);
+	}
+	fs_leave_entry(n->fs, n->parents[0], inos[2]);
 	return r;
 }
 
@@ -314,8 +326,8 @@ static int rename_between(struct renaming *n)
 	return r;
 }
 
-void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,
-	const char *new_name, unsigned int flags, fs_done_fn *done, void *arg)
+void fs_rename(struct fs *fs, const struct fs_caller *caller, uint64_t parent, const char *name,
+	uint64_t new_parent, const char *new_name, unsigned int flags, fs_done_fn *done, void *arg)
 {
 	struct renaming n = {
 		.fs = fs,
@@ -326,9 +338,15 @@ void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_pa
 	int r = check_arguments(&n);
 
 	if (r == 0)
+		r = fs_check_change(fs);
+	if (r == 0)
 		r = parent == new_parent ? rename_until_settled(&n) : rename_between(&n);
-	if (r == 0 && n.ended != 0)
-		fs_end_if_unused(fs, n.ended);
+	if (r == 0 && key_ino_account(parent) == KEY_ROOT_ACCOUNT)
+		fs_resolve_acks(fs);
+	if (r == 0 && n.publishes && publisher_syncs(fs, caller->thread, new_parent)) {
+		fs_owe(fs, parent, n.lsn);
+		n.publishes = false;
+	}
 	if (r == 0 && n.publishes)
 		fs_wait_for_commit(fs, parent, n.lsn, done, arg);
 	else

@@ -4,7 +4,8 @@
  * The kernel asks for the extended attribute security.capability before EVERY write() unless the
  * filesystem has promised to drop privileges itself (FUSE_HANDLE_KILLPRIV_V2, Linux 5.11; see
  * fs/fuse/inode.c, SB_NOSEC). libfuse 3.14 cannot make that promise, so it is added to its answer
- * to INIT here. The protocol is linux/fuse.h.
+ * to INIT here. It also forgets to pass on FUSE_PARALLEL_DIROPS, without which the kernel has one
+ * LOOKUP at a time in a directory. The protocol is linux/fuse.h.
  */
 #include <config.h>
 #include "fuse/session_private.h"
@@ -53,7 +54,8 @@ static ssize_t write_init(struct session *s, int fd, const struct iovec *parts, 
 		parts[1].iov_len > sizeof(init))
 		return writev(fd, parts, count);
 	memcpy(&init, parts[1].iov_base, parts[1].iov_len);
-	init.flags |= atomic_load(&s->init_flags) & FUSE_HANDLE_KILLPRIV_V2;
+	init.flags |=
+		atomic_load(&s->init_flags) & (FUSE_HANDLE_KILLPRIV_V2 | FUSE_PARALLEL_DIROPS);
 	changed[1].iov_base = &init;
 	return writev(fd, changed, count);
 }

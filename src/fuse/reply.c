@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "fuse/park.h"
 
 /* One owner for each account: what the kernel has cached is right until it changes it itself. */
 #define FOR_EVER_SECONDS 1e12
@@ -28,6 +29,10 @@ static int for_programs(int error)
 
 void reply_error(fuse_req_t req, int error)
 {
+	if (error == -EINPROGRESS && park_repeat()) {
+		fuse_reply_none(req); /* no answer yet: it is made again */
+		return;
+	}
 	fuse_reply_err(req, for_programs(error));
 }
 
@@ -66,10 +71,12 @@ void reply_entry(fuse_req_t req, int error, const struct fs_attributes *attribut
 		reply_error(req, error);
 		return;
 	}
-	if (error == 0)
+	if (error >= 0)
 		reply_fill_entry(&entry, attributes);
+	if (error > 0)
+		entry.attr_timeout = 0; /* not known: fs_lookup() */
 	/* When the kernel has gone away, it has forgotten the reference as well. */
-	if (fuse_reply_entry(req, &entry) < 0 && error == 0)
+	if (fuse_reply_entry(req, &entry) < 0 && error >= 0)
 		fs_forget(session_of(req)->fs, attributes->ino, 1);
 }
 

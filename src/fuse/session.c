@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "fuse/park.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -63,12 +64,13 @@ int session_new(struct fs *fs, const struct session_options *o, struct session *
 		s->mountpoint = strdup(o->mountpoint);
 		s->control_socket = o->control_socket != NULL ? strdup(o->control_socket) : NULL;
 		s->wake_fd = eventfd(0, EFD_CLOEXEC);
+		s->park = park_new(s);
 	}
 	if (r == 0) {
 		s->fuse = fuse_session_new(&args, &handlers, sizeof(handlers), s);
-		r = s->fuse == NULL                           ? -EINVAL
-		    : s->wake_fd < 0 || s->mountpoint == NULL ? -ENOMEM
-							      : 0;
+		r = s->fuse == NULL                                              ? -EINVAL
+		    : s->wake_fd < 0 || s->mountpoint == NULL || s->park == NULL ? -ENOMEM
+										 : 0;
 	}
 	fuse_opt_free_args(&args);
 	if (r < 0) {
@@ -117,7 +119,7 @@ static void *serve(void *arg)
 				log_error("reading the FUSE device failed: %s", strerror(-n));
 			break;
 		}
-		fuse_session_process_buf(s->fuse, &buffer);
+		park_serve(s->park, &buffer);
 	}
 	free(buffer.mem);
 	atomic_store(&s->exiting, true); /* the mount is gone: the others shall look */
@@ -141,6 +143,7 @@ static int start_threads(struct session *s, pthread_t threads[], unsigned int *r
 	sigfillset(&block);
 	sigdelset(&block, WAKE_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &block, &before);
+	r = park_start(s->park);
 	for (*ret_n = 0; *ret_n < s->n_threads && r == 0; (*ret_n)++) {
 		atomic_fetch_add(&s->running_threads, 1);
 		r = -pthread_create(&threads[*ret_n], NULL, serve, s);
@@ -185,11 +188,27 @@ int session_run(struct session *s)
 	while (r == 0 && !atomic_load(&s->exiting))
 		(void)poll(&wait, 1, -1);
 	end_threads(s, threads, n);
+	park_stop(s->park);
 	wait_for_requests(s);
 	if (s->mounted)
 		fuse_session_unmount(s->fuse);
 	s->mounted = false;
 	return r;
+}
+
+int session_forget_entry(struct session *s, uint64_t parent, const char *name)
+{
+	int r;
+
+	if (!s->mounted || atomic_load(&s->exiting))
+		return -ENOTCONN;
+	r = fuse_lowlevel_notify_inval_entry(s->fuse, parent, name, strlen(name));
+	return r == -ENOENT ? 0 : r == -ENODEV ? -ENOTCONN : r;
+}
+
+uint64_t session_count_parked(const struct session *s)
+{
+	return park_count(s->park);
 }
 
 void session_free(struct session *s)
@@ -202,6 +221,7 @@ void session_free(struct session *s)
 		fuse_session_destroy(s->fuse);
 	if (s->wake_fd > 0)
 		close(s->wake_fd);
+	park_free(s->park);
 	free(s->mountpoint);
 	free(s->control_socket);
 	free(s);

@@ -35,6 +35,15 @@ int session_run(struct session *s);
 void session_exit(struct session *s);
 void session_free(struct session *s);
 
+/* The kernel drops what it has cached of a name and all below it, but for what is in use. For an
+ * account that is about to go. Blocks; for threads that serve no requests, and not while an
+ * eviction is under way: a RENAME or RMDIR of its directory that waits for it holds the parent in
+ * the kernel. 0 also when there is nothing; -ENOTCONN: no mount. */
+int session_forget_entry(struct session *s, uint64_t parent, const char *name);
+
+/* Requests that wait for their account. */
+uint64_t session_count_parked(const struct session *s);
+
 /* Requests answered so far, by FUSE opcode name; for `status`. Calls `take` for each non-zero. */
 void session_count_requests(const struct session *s,
 	void (*take)(void *arg, const char *opcode, uint64_t count), void *arg);

@@ -13,6 +13,8 @@
 #define SESSION_OPCODES 64
 #define SESSION_MAX_THREADS 256
 
+struct park;
+
 struct session {
 	struct fs *fs;
 	struct fuse_session *fuse;
@@ -22,6 +24,7 @@ struct session {
 	void (*on_serving)(void *arg);
 	void *on_serving_arg;
 	unsigned int n_threads;
+	struct park *park; /* requests for accounts that are not here */
 	bool mounted;
 	int wake_fd; /* an eventfd: somebody wants session_run() to look */
 	_Atomic bool exiting;

@@ -135,41 +135,12 @@ void journal_wait(struct journal *j, uint64_t lsn, journal_done_fn *done, void *
 	wait_for(j, &waiter, false);
 }
 
-struct flush {
-	struct lock lock;
-	struct lock_condition changed;
-	bool is_done;
-	int error;
-};
-
-static void flush_done(void *arg, int error)
+void journal_flush_begin(struct journal *j, uint32_t timeout_ms, journal_done_fn *done, void *arg)
 {
-	struct flush *flush = arg;
+	struct journal_waiter waiter = {
+		.deadline_ms = clock_monotonic_ms() + timeout_ms, .done = done, .arg = arg};
 
-	lock_acquire(&flush->lock);
-	flush->is_done = true;
-	flush->error = error;
-	lock_condition_signal(&flush->changed);
-	lock_release(&flush->lock);
-}
-
-int journal_flush(struct journal *j, uint32_t timeout_ms)
-{
-	struct flush flush = {.is_done = false};
-	struct journal_waiter waiter = {.deadline_ms = clock_monotonic_ms() + timeout_ms,
-		.done = flush_done,
-		.arg = &flush};
-
-	lock_init(&flush.lock);
-	lock_condition_init(&flush.changed);
 	wait_for(j, &waiter, true);
-	lock_acquire(&flush.lock);
-	while (!flush.is_done)
-		lock_condition_wait(&flush.changed, &flush.lock);
-	lock_release(&flush.lock);
-	lock_condition_done(&flush.changed);
-	lock_done(&flush.lock);
-	return flush.error;
 }
 
 /* ---- figures */
@@ -205,6 +176,43 @@ void journal_get_figures(struct journal *j, struct journal_figures *ret)
 	lock_release(&j->lock);
 }
 
+/* Bytes of its sections that wait or are on their way; 0: there are none. */
+static uint64_t segment_bytes(const struct journal_segment *s, uint32_t account)
+{
+	uint64_t bytes = 0;
+	uint32_t n = 0;
+	const struct directory_entry *entry;
+
+	if (!s->is_built)
+		return 0; /* its directory still grows, without the lock */
+	entry = directory_find(&s->segment.directory, account, &n);
+	for (uint32_t i = 0; i < n; i++)
+		bytes += entry[i].section.stored_bytes;
+	return bytes;
+}
+
+bool journal_get_pending(struct journal *j, uint32_t account, uint64_t *ret_ms, uint64_t *ret_bytes)
+{
+	uint64_t noted_bytes = cut_account_pending_bytes(j->node, account);
+	uint64_t since_ms = 0, bytes = noted_bytes, now_ms = clock_monotonic_ms();
+
+	lock_acquire(&j->lock);
+	for (struct list_node *n = j->segments.next; n != &j->segments; n = n->next) {
+		const struct journal_segment *s = LIST_ENTRY(n, struct journal_segment, node);
+		uint64_t here = segment_bytes(s, account);
+
+		bytes += here;
+		if (here > 0 && since_ms == 0)
+			since_ms = s->since_ms;
+	}
+	if (since_ms == 0 && noted_bytes > 0)
+		since_ms = j->dirty_since_ms;
+	lock_release(&j->lock);
+	*ret_ms = since_ms != 0 && since_ms < now_ms ? now_ms - since_ms : 0;
+	*ret_bytes = bytes;
+	return bytes > 0;
+}
+
 /* ---- opening and closing */
 
 /* Under the change set's lock. */
@@ -234,6 +242,7 @@ static struct journal *journal_new(
 	if (j->options.memory_bytes == 0)
 		j->options.memory_bytes = JOURNAL_MEMORY_BYTES;
 	lock_init(&j->lock);
+	lock_init(&j->watch_lock);
 	lock_condition_init(&j->changed);
 	list_init(&j->segments);
 	list_init(&j->waiters);
@@ -251,6 +260,7 @@ static void journal_free(struct journal *j)
 	section_builder_free(j->builder);
 	map64_done(&j->latest);
 	lock_condition_done(&j->changed);
+	lock_done(&j->watch_lock);
 	lock_done(&j->lock);
 	free(j);
 }

@@ -18,10 +18,13 @@
 #ifndef MAILFS_REPLICATION_JOURNAL_H
 #define MAILFS_REPLICATION_JOURNAL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "backends/backend.h"
+#include "cache/cut.h"
 #include "cache/node.h"
+#include "replication/position.h"
 #include "util/uuid.h"
 
 #define JOURNAL_MAX_IN_FLIGHT 64
@@ -39,8 +42,11 @@ struct journal_options {
 	uint32_t commit_timeout_ms; /* after which a waiter is told -ETIMEDOUT */
 	uint32_t max_in_flight;     /* segments; 1 to JOURNAL_MAX_IN_FLIGHT */
 	bool plain_puts;            /* the store does not keep the promise of put-if-absent */
-	uint64_t part_bytes;        /* 0: JOURNAL_PART_BYTES */
-	uint64_t memory_bytes;      /* 0: JOURNAL_MEMORY_BYTES */
+	bool syncs_notes;           /* what is noted of a segment is on this disk before its put */
+	bool catches_up;            /* -EUCLEAN does not come: see journal_open() */
+	bool never_reuses;     /* -EALREADY instead of putting a number again: see journal_open() */
+	uint64_t part_bytes;   /* 0: JOURNAL_PART_BYTES */
+	uint64_t memory_bytes; /* 0: JOURNAL_MEMORY_BYTES */
 };
 
 /* Finds where the journal ends, on the backend, and what the node has changed since; then starts.
@@ -48,7 +54,11 @@ struct journal_options {
  * backend. *ret_message: malloc()ed sentence for the user.
  *   -ESTALE   the journal was sealed, or written by another: this state is superseded
  *   -EUCLEAN  the backend has segments that this store does not know of (power was lost): it has to
- *             catch up from the journal first
+ *             catch up from the journal first. With catches_up the accounts in these segments
+ *             become absent (cache/adoption.h), and the journal goes on behind them
+ *   -EALREADY with never_reuses: puts of an earlier process may still land where this one would go
+ *             on. That journal has to be sealed, and another incarnation opened, which takes up
+ *             what the sealed one has
  *   -EBADMSG  a segment or a note is damaged; errors of the backend; -EINVAL, -ENOMEM. */
 int journal_open(struct node *node, struct backend *backend, const struct journal_options *options,
 	struct journal **ret, char **ret_message);
@@ -63,10 +73,62 @@ void journal_wait(struct journal *journal, uint64_t lsn, journal_done_fn *done, 
 /* Everything noted so far, blocking. Errors as above. */
 int journal_flush(struct journal *journal, uint32_t timeout_ms);
 
+/* The same, but gives -ECANCELED soon after *stopping (NULL: never) is set, and calls look() (NULL:
+ * nothing) now and then, in the caller's thread. */
+int journal_flush_while(struct journal *journal, uint32_t timeout_ms, const _Atomic bool *stopping,
+	void (*look)(void *arg), void *arg);
+
+/* The same without blocking. */
+void journal_flush_begin(
+	struct journal *journal, uint32_t timeout_ms, journal_done_fn *done, void *arg);
+
 /* Flushes; then ends all the same. Gives the result of the flush. What is not on the backend is
  * found again by the next open. Waits for puts under way, which their time limit ends. NULL is
  * allowed. */
 int journal_close(struct journal *journal, uint32_t timeout_ms);
+
+/* ---- for the keeper of what is on the backend (keeper.h) */
+
+struct journal_account {
+	uint32_t account;
+	uint64_t stored_bytes;
+};
+
+/* A segment that is complete: it and all before it are on the backend. */
+struct journal_completed {
+	uint64_t sequence;
+	int64_t created_ms;
+	uint64_t bytes; /* of its objects */
+	uint16_t n_parts;
+	const struct journal_account *accounts; /* sorted */
+	size_t n_accounts;
+};
+
+/* `completed` is called of every segment that becomes complete from now on, in order, from the
+ * journal's thread and before anybody is told that it is; *ret_sequence (NULL: not wanted) is the
+ * last that is complete already (of it and those before it there may come calls all the same).
+ * NULL: none any more; waits for one under way. It must not call the journal. */
+void journal_watch(struct journal *journal,
+	void (*completed)(void *arg, const struct journal_completed *segment), void *arg,
+	uint64_t *ret_sequence);
+
+/* A moment of the node, of which the backend has everything. */
+struct journal_snapshot {
+	const uint32_t *accounts; /* the caller's: which positions are wanted */
+	size_t n_accounts;
+	struct cut *cut; /* the caller's: cut_done(), soon */
+	int64_t cut_ms;
+	uint64_t sequence; /* of the last segment that has changes from before it; 0: none */
+	struct position
+		*positions; /* of each account's latest segment by then; the caller's array */
+	bool *has_position; /* false: nothing of the account was ever shipped; likewise */
+};
+
+/* Shares the next cut, and waits until it is complete. A cut that is not due anyway is made for it
+ * only if nothing has changed since the last, or at once if `now`. One at a time: -EBUSY.
+ * -ETIMEDOUT, -ESTALE, -ECANCELED (also soon after *stopping; NULL: never), errors of the store. */
+int journal_snapshot(struct journal *journal, struct journal_snapshot *snapshot, bool now,
+	uint32_t timeout_ms, const _Atomic bool *stopping);
 
 struct journal_figures {
 	uint64_t last_sequence; /* of the last segment that is complete; 0: there is none */
@@ -82,5 +144,10 @@ struct journal_figures {
 };
 
 void journal_get_figures(struct journal *journal, struct journal_figures *ret);
+
+/* Changes of one account that are not on the backend: the age of the oldest, and their bytes, both
+ * about. False: there are none. */
+bool journal_get_pending(
+	struct journal *journal, uint32_t account, uint64_t *ret_ms, uint64_t *ret_bytes);
 
 #endif

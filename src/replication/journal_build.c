@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "util/clock.h"
+#include "util/failpoint.h"
 
 #define ACCOUNT_BYTES sizeof(uint32_t) /* in front of the store's keys, not of a section's */
 
@@ -44,17 +45,18 @@ void journal_segment_free(struct journal_segment *segment)
 
 /* ---- objects */
 
-/* False: there is none. */
-static int find_previous(struct journal *j, uint32_t account, struct position *ret, bool *ret_has)
+int journal_find_latest(struct journal *j, uint32_t account, struct position *ret, bool *ret_has)
 {
 	uint64_t *sequence = map64_find(&j->latest, (uint64_t)account + 1);
+	struct shipped_position latest = {
+		.node = j->options.node, .incarnation = j->options.incarnation};
 	int r = 0;
 
-	*ret = (struct position){.node = j->options.node, .incarnation = j->options.incarnation};
 	if (sequence != NULL)
-		ret->sequence = *sequence;
+		latest.sequence = *sequence;
 	else
-		r = shipped_latest(j->node, account, &ret->incarnation, &ret->sequence);
+		r = shipped_latest(j->node, account, &latest);
+	*ret = (struct position){latest.node, latest.incarnation, latest.sequence};
 	*ret_has = r == 0;
 	return r == -ENOENT ? 0 : r;
 }
@@ -73,7 +75,7 @@ static int empty_pile(struct build *b, uint16_t part, struct journal_put *put)
 		struct position previous;
 		bool has = false;
 
-		r = find_previous(b->journal, p->account, &previous, &has);
+		r = journal_find_latest(b->journal, p->account, &previous, &has);
 		if (r == 0)
 			r = directory_add(
 				directory, p->account, part, has ? &previous : NULL, &p->section);
@@ -125,7 +127,10 @@ static int make_put(struct build *b, uint16_t part)
 			     : segment_encode(segment, &put->frame);
 	b->segment->note.checksum = put->frame.head_checksum;
 	if (r == 0 && part == 0)
-		r = shipped_note(b->journal->node, &b->segment->note);
+		r = shipped_note(
+			b->journal->node, &b->segment->note, b->journal->options.syncs_notes);
+	if (part == 0)
+		failpoint("journal.noted");
 	if (r == 0)
 		r = add_put(b, put);
 	if (r < 0)
@@ -399,6 +404,7 @@ int journal_build(struct journal *j)
 	begin_locked(j, &number, &since_ms);
 	lock_release(&j->lock);
 	r = cut_take(j->node, &cut);
+	failpoint("journal.cut");
 	s = r == 0 ? new_segment(j, cut) : NULL;
 	if (s == NULL) {
 		cut_give_back(cut);
@@ -418,6 +424,7 @@ int journal_build(struct journal *j)
 		drop_locked(j, s);
 	lock_release(&j->lock);
 	if (r == 0) {
+		journal_give_snapshot(j, cut, number);
 		cut_done(cut);
 		return 0;
 	}

@@ -91,6 +91,16 @@ struct journal {
 	bool is_stopping;
 	int error, last_error;
 	uint64_t put_segments, put_parts, put_bytes, failures;
+	struct journal_snapshot *wanted_snapshot; /* NULL: none, or it was taken */
+	bool has_snapshot;                        /* somebody is in journal_snapshot() */
+	bool snapshot_is_urgent, snapshot_is_filled;
+	uint64_t snapshot_after; /* cuts with higher numbers will do */
+	uint64_t snapshot_cut;   /* the number of the cut that it is; 0: not taken yet */
+	int snapshot_error;
+
+	struct lock watch_lock; /* all below; under it whatever is called */
+	void (*completed)(void *arg, const struct journal_completed *segment);
+	void *completed_arg;
 };
 
 /* ---- journal.c */
@@ -117,6 +127,10 @@ void journal_step_locked(struct journal *journal, uint64_t until_ms) REQUIRES(jo
 int journal_build(struct journal *journal);
 void journal_segment_free(struct journal_segment *segment);
 
+/* The latest segment with changes of the account, of those that were built. By the thread. */
+int journal_find_latest(
+	struct journal *journal, uint32_t account, struct position *ret, bool *ret_has);
+
 /* ---- journal_put.c */
 
 /* Begins what is due; *ret_next_ms becomes the time at which something is, if that is earlier.
@@ -124,6 +138,17 @@ void journal_segment_free(struct journal_segment *segment);
 void journal_put_start_locked(struct journal *journal, uint64_t *ret_next_ms)
 	REQUIRES(journal->lock);
 void journal_put_free(struct journal_put *put);
+
+/* ---- journal_watch.c */
+
+/* Tells of segments that are complete, in their order. By the thread, without the lock. */
+void journal_tell_complete(struct journal *journal, const struct list_node *complete);
+
+/* When a snapshot is wanted: UINT64_MAX not before there are changes to cut. */
+uint64_t journal_snapshot_due_ms_locked(struct journal *journal) REQUIRES(journal->lock);
+
+/* The cut has become a segment, or has none: whoever wants a snapshot gets it. */
+void journal_give_snapshot(struct journal *journal, const struct cut *cut, uint64_t number);
 
 /* ---- journal_resume.c */
 int journal_resume(struct journal *journal, char **ret_message);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "util/clock.h"
+#include "util/failpoint.h"
 #include "util/log.h"
 
 void journal_put_free(struct journal_put *put)
@@ -47,7 +48,9 @@ static void fail_locked(struct journal *j, struct journal_put *put, int error) R
 
 static void fence_locked(struct journal *j, struct journal_put *put) REQUIRES(j->lock)
 {
-	log_error("%s was written by another node: this one has lost the journal", put->key);
+	log_error("%s was written by another node, which has taken over the volume: nothing is "
+		  "acknowledged here any more",
+		put->key);
 	put->state = JOURNAL_PUT_WAITS;
 	j->error = j->last_error = -ESTALE;
 }
@@ -91,6 +94,7 @@ static void done(struct backend_result *result, void *arg)
 	struct journal_put *put = arg;
 	struct journal *j = put->segment->journal;
 
+	failpoint(put->part > 0 ? "journal.part_put" : "journal.put");
 	lock_acquire(&j->lock);
 	if (put->looks)
 		settle_look_locked(j, put, result);

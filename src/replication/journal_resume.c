@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cache/adoption.h"
 #include "cache/log_scan.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -30,6 +31,12 @@ struct resume {
 	size_t n_notes;
 	bool has_base; /* something was shipped */
 	uint64_t base; /* the store's number up to which */
+
+	/* Of the journal that is looked at: this incarnation's, or an earlier one's. */
+	uint64_t incarnation;
+	uint64_t complete_sequence, next_sequence, last_checksum;
+	bool is_sealed;
+	bool is_doubtful; /* something may still land in it */
 	char **ret_message;
 };
 
@@ -44,10 +51,10 @@ __attribute__((format(printf, 3, 4))) static int fail(
 	return r;
 }
 
-static struct position position_at(const struct journal *j, uint64_t sequence)
+static struct position position_at(const struct resume *s, uint64_t sequence)
 {
-	return (struct position){.node = j->options.node,
-		.incarnation = j->options.incarnation,
+	return (struct position){.node = s->journal->options.node,
+		.incarnation = s->incarnation,
 		.sequence = sequence};
 }
 
@@ -84,73 +91,121 @@ static int fetch(struct resume *s, const struct position *at, struct segment *re
 static const struct shipped *find_note(const struct resume *s, uint64_t sequence)
 {
 	for (size_t i = 0; i < s->n_notes; i++) {
-		if (s->notes[i].incarnation == s->journal->options.incarnation &&
-			s->notes[i].sequence == sequence)
+		if (s->notes[i].incarnation == s->incarnation && s->notes[i].sequence == sequence)
 			return &s->notes[i];
 	}
 	return NULL;
 }
 
+static int superseded(struct resume *s)
+{
+	return fail(s, -ESTALE,
+		"another node has taken over this node's journal: its state directory is "
+		"superseded");
+}
+
 /* The segment is there: is it the one that this store has noted? */
 static int check(struct resume *s, const struct segment *segment, const struct shipped *note)
 {
-	if (segment->type == SEGMENT_SEAL ||
-		(note != NULL && note->checksum != segment->facts.head_checksum))
-		return fail(s, -ESTALE,
-			"another node has taken over this node's journal: its state directory is "
-			"superseded");
-	if (note == NULL)
+	if (note != NULL && note->checksum != segment->facts.head_checksum)
+		return superseded(s);
+	if (note == NULL && !s->journal->options.catches_up)
 		return fail(s, -EUCLEAN,
 			"the backend has segment %llu of this node's journal, which the local "
-			"store "
-			"does not know of, as after a loss of power",
+			"store does not know of, as after a loss of power",
 			(unsigned long long)segment->position.sequence);
 	return 0;
 }
 
-/* What the end of the last process kept from being noted. */
-static int complete(struct resume *s, const struct segment *segment, const struct shipped *note)
+/* An earlier incarnation's journal ends with this node's own seal. */
+static int check_seal(struct resume *s, const struct segment *segment)
 {
-	const struct directory *d = &segment->directory;
-	uint32_t *accounts = calloc((size_t)d->n_entries + 1, sizeof(*accounts));
-	int r;
+	const struct journal_options *o = &s->journal->options;
 
-	if (accounts == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < d->n_entries; i++)
-		accounts[i] = d->entries[i].account;
-	r = shipped_complete(s->journal->node, note, accounts, d->n_entries);
-	free(accounts);
-	return r;
+	if (s->incarnation == o->incarnation ||
+		memcmp(segment->taker.bytes, o->node.bytes, UUID_BYTES) != 0)
+		return superseded(s);
+	s->is_sealed = true;
+	return 0;
 }
 
 static void go_behind(struct resume *s, const struct shipped *note)
 {
-	struct journal *j = s->journal;
-
-	j->complete_sequence = note->sequence;
-	j->next_sequence = note->sequence + 1;
-	j->last_checksum = note->checksum;
+	s->complete_sequence = note->sequence;
+	s->next_sequence = note->sequence + 1;
+	s->last_checksum = note->checksum;
 	s->has_base = true;
 	s->base = note->store_sequence;
 }
 
-/* *ret_is_end: there is no such segment. */
+/* Each once; the directory is sorted. */
+static int list_accounts(const struct directory *d, uint32_t **ret, size_t *ret_n)
+{
+	uint32_t *accounts = calloc((size_t)d->n_entries + 1, sizeof(*accounts));
+	size_t n = 0;
+
+	if (accounts == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < d->n_entries; i++) {
+		if (n == 0 || accounts[n - 1] != d->entries[i].account)
+			accounts[n++] = d->entries[i].account;
+	}
+	*ret = accounts;
+	*ret_n = n;
+	return 0;
+}
+
+/* This store is behind, so what it has of these accounts is of no use any more: they are loaded
+ * anew. The base stays: changes of other accounts since then may not have been shipped. */
+static int catch_up(struct resume *s, const struct segment *segment, const uint32_t *accounts,
+	size_t n_accounts, struct shipped *ret)
+{
+	*ret = (struct shipped){.incarnation = s->incarnation,
+		.sequence = segment->position.sequence,
+		.store_sequence = s->has_base ? s->base : 0,
+		.checksum = segment->facts.head_checksum};
+	log_warning("the local store lacks what segment %llu of this node's journal has: its "
+		    "accounts are loaded from the backend",
+		(unsigned long long)ret->sequence);
+	s->is_doubtful = true; /* its notes may be gone as well */
+	return adoption_expect(s->journal->node, accounts, n_accounts);
+}
+
+/* What the end of the last process kept from being noted. */
+static int take(struct resume *s, const struct segment *segment)
+{
+	const struct shipped *noted = find_note(s, segment->position.sequence);
+	CLEANUP_FREE uint32_t *accounts = NULL;
+	struct shipped note = {0};
+	size_t n = 0;
+	int r = check(s, segment, noted);
+
+	if (r == 0)
+		r = list_accounts(&segment->directory, &accounts, &n);
+	if (r == 0 && noted != NULL)
+		note = *noted;
+	else if (r == 0)
+		r = catch_up(s, segment, accounts, n, &note);
+	if (r == 0)
+		r = shipped_complete(
+			s->journal->node, &note, &s->journal->options.node, accounts, n);
+	if (r == 0)
+		go_behind(s, &note);
+	return r;
+}
+
+/* *ret_is_end: there is no such segment, or a seal. */
 static int look_at_next(struct resume *s, bool *ret_is_end)
 {
-	struct position at = position_at(s->journal, s->journal->next_sequence);
-	const struct shipped *note = find_note(s, at.sequence);
+	struct position at = position_at(s, s->next_sequence);
 	struct segment segment;
 	int r = fetch(s, &at, &segment);
 
 	*ret_is_end = r == -ENOENT;
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	r = check(s, &segment, note);
-	if (r == 0)
-		r = complete(s, &segment, note);
-	if (r == 0)
-		go_behind(s, note);
+	*ret_is_end = segment.type == SEGMENT_SEAL;
+	r = *ret_is_end ? check_seal(s, &segment) : take(s, &segment);
 	segment_done(&segment);
 	return r;
 }
@@ -160,7 +215,7 @@ static int look_at_next(struct resume *s, bool *ret_is_end)
 /* Nobody reads it, since one before is missing; nor has it been acknowledged. */
 static int remove_stray(struct resume *s, const char *key)
 {
-	struct position position, end = position_at(s->journal, s->journal->next_sequence);
+	struct position position, end = position_at(s, s->next_sequence);
 	uint16_t part;
 	int r;
 
@@ -168,6 +223,9 @@ static int remove_stray(struct resume *s, const char *key)
 		!position_same_journal(&position, &end) || position.sequence < end.sequence ||
 		(position.sequence == end.sequence && part == 0))
 		return 0;
+	s->is_doubtful = true;
+	if (s->journal->options.never_reuses)
+		return 0; /* the seal will end it */
 	log_info("removing %s, which follows a segment that does not exist", key);
 	r = backend_remove_wait(s->journal->backend, key);
 	return r < 0 ? fail(s, r, "cannot remove %s: %s", key, strerror(-r)) : 0;
@@ -199,12 +257,10 @@ static int remove_strays(struct resume *s)
 	int r = 0;
 
 	for (uint64_t i = 0; r == 0 && i < 2; i++) {
-		struct position at = position_at(
-			s->journal, s->journal->next_sequence + i * JOURNAL_MAX_IN_FLIGHT);
+		struct position at = position_at(s, s->next_sequence + i * JOURNAL_MAX_IN_FLIGHT);
 		char prefix[POSITION_SEGMENT_KEY_BYTES];
 
-		if (i > 0 &&
-			at.sequence / BLOCK_SEGMENTS == s->journal->next_sequence / BLOCK_SEGMENTS)
+		if (i > 0 && at.sequence / BLOCK_SEGMENTS == s->next_sequence / BLOCK_SEGMENTS)
 			break;
 		position_segment_key(&at, 0, prefix);
 		prefix[strlen(prefix) - BLOCK_DIGITS] = '\0';
@@ -213,24 +269,127 @@ static int remove_strays(struct resume *s)
 	return r;
 }
 
+/* ---- a store that is older than what was removed from the journal */
+
+/* The first segment that there is. -ENOENT. */
+static int find_first(struct resume *s, uint64_t *ret, uint64_t *ret_n)
+{
+	struct position position = position_at(s, 0);
+	char prefix[POSITION_SEGMENT_KEY_BYTES];
+	struct backend_result page;
+	uint16_t part;
+	int r;
+
+	position_journal_prefix(&position, prefix);
+	r = backend_list_wait(s->journal->backend, prefix, NULL, LIST_PAGE_ENTRIES, &page);
+	if (r < 0)
+		return fail(s, r, "cannot list %s: %s", prefix, strerror(-r));
+	*ret_n = 0;
+	for (size_t i = 0; i < page.n_entries; i++) {
+		if (!position_parse_segment_key(page.entries[i].key, &position, &part) || part > 0)
+			continue;
+		if ((*ret_n)++ == 0)
+			*ret = position.sequence;
+	}
+	backend_result_done(&page);
+	return *ret_n > 0 ? 0 : -ENOENT;
+}
+
+/* The keeper removes nothing behind the last segment that this store knew to be complete, as long
+ * as the store is the one that it was. What has overtaken the first segment of all is less than
+ * JOURNAL_MAX_IN_FLIGHT segments, and of a journal as short as that nothing is removed. */
+static int check_first(struct resume *s)
+{
+	uint64_t first = 0, n = 0;
+	int r = find_first(s, &first, &n);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (first <= s->next_sequence)
+		return 0;
+	if (s->next_sequence == 1 && first <= JOURNAL_MAX_IN_FLIGHT && n < JOURNAL_MAX_IN_FLIGHT)
+		return 0;
+	return fail(s, -ESTALE,
+		"the local store is older than the journal, of which segments that it does not "
+		"know "
+		"were removed, as when an old copy of the disk was put back: its state directory "
+		"is "
+		"superseded");
+}
+
 /* ---- the whole */
 
-/* The last that is known to be complete, in whatever incarnation. */
-static void begin_at_notes(struct resume *s)
+/* Behind the last that is known to be complete. */
+static void begin_at_notes(struct resume *s, uint64_t incarnation)
+{
+	s->incarnation = incarnation;
+	s->next_sequence = 1;
+	s->complete_sequence = s->last_checksum = 0;
+	s->is_sealed = s->is_doubtful = false;
+	for (size_t i = 0; i < s->n_notes; i++) {
+		if (s->notes[i].is_complete && s->notes[i].incarnation == incarnation)
+			go_behind(s, &s->notes[i]);
+	}
+}
+
+/* Segments that were begun and are not there. */
+static bool has_begun_more(const struct resume *s)
+{
+	for (size_t i = 0; i < s->n_notes; i++) {
+		if (s->notes[i].incarnation == s->incarnation &&
+			s->notes[i].sequence >= s->next_sequence)
+			return true;
+	}
+	return false;
+}
+
+static int walk(struct resume *s, uint64_t incarnation)
+{
+	bool is_end = false;
+	int r = 0;
+
+	begin_at_notes(s, incarnation);
+	r = check_first(s);
+	while (r == 0 && !is_end)
+		r = look_at_next(s, &is_end);
+	if (r == 0 && !s->is_sealed)
+		r = remove_strays(s);
+	if (r == 0 && has_begun_more(s))
+		s->is_doubtful = true;
+	if (r < 0 || s->is_sealed || !s->is_doubtful || !s->journal->options.never_reuses)
+		return r;
+	return fail(s, -EALREADY,
+		"segments that an earlier process has begun may still reach the backend");
+}
+
+/* Earlier incarnations of which there are notes, to where they were sealed; then this one. */
+static int walk_all(struct resume *s)
 {
 	struct journal *j = s->journal;
+	uint64_t last = 0;
+	int r = 0;
 
-	j->next_sequence = 1;
-	for (size_t i = 0; i < s->n_notes; i++) {
+	for (size_t i = 0; r == 0 && i < s->n_notes; i++) {
 		const struct shipped *note = &s->notes[i];
 
-		if (!note->is_complete || note->incarnation > j->options.incarnation)
-			continue;
-		s->has_base = true;
-		s->base = note->store_sequence;
-		if (note->incarnation == j->options.incarnation)
-			go_behind(s, note);
+		if (note->incarnation >= j->options.incarnation)
+			break;
+		if (note->is_complete) {
+			s->has_base = true;
+			s->base = note->store_sequence;
+		}
+		if (note->incarnation != last && j->options.never_reuses)
+			r = walk(s, note->incarnation);
+		last = note->incarnation;
 	}
+	if (r == 0)
+		r = walk(s, j->options.incarnation);
+	if (r < 0)
+		return r;
+	j->complete_sequence = s->complete_sequence;
+	j->next_sequence = s->next_sequence;
+	j->last_checksum = s->last_checksum;
+	return 0;
 }
 
 /* Of segments that never came, of earlier incarnations, and of those long complete. The base of an
@@ -265,16 +424,14 @@ static int find_changes(struct resume *s)
 int journal_resume(struct journal *j, char **ret_message)
 {
 	struct resume s = {.journal = j, .ret_message = ret_message};
-	bool is_end = false;
 	int r = shipped_load(j->node, s.notes, &s.n_notes);
 
 	if (r == -EBADMSG)
 		return fail(&s, r, "the local store's notes of its journal are damaged");
-	begin_at_notes(&s);
-	while (r == 0 && !is_end)
-		r = look_at_next(&s, &is_end);
 	if (r == 0)
-		r = remove_strays(&s);
+		r = walk_all(&s);
+	if (r == 0)
+		r = shipped_load(j->node, s.notes, &s.n_notes); /* with what was completed */
 	if (r == 0)
 		r = forget_notes(&s);
 	return r == 0 ? find_changes(&s) : r;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include "util/clock.h"
+#include "util/failpoint.h"
 #include "util/log.h"
 
 #define LONGEST_WAIT_MS 60000
@@ -47,7 +48,8 @@ static void note_and_free(struct journal *j, struct list_node *complete)
 		struct journal_segment *s = LIST_ENTRY(node, struct journal_segment, node);
 
 		if (s->n_puts > 0)
-			(void)shipped_complete(j->node, &s->note, s->accounts, s->n_accounts);
+			(void)shipped_complete(
+				j->node, &s->note, &j->options.node, s->accounts, s->n_accounts);
 		journal_segment_free(s);
 	}
 }
@@ -80,10 +82,14 @@ void journal_step_locked(struct journal *j, uint64_t until_ms)
 	journal_collect_locked(j, &answered);
 	if (!list_is_empty(&complete) || !list_is_empty(&answered)) {
 		lock_release(&j->lock);
+		if (!list_is_empty(&complete))
+			failpoint("journal.complete");
+		journal_tell_complete(j, &complete);
 		journal_answer(&answered);
 		note_and_free(j, &complete);
 		lock_acquire(&j->lock);
-		return; /* perhaps there is room for a cut now */
+		lock_condition_broadcast(&j->changed); /* for journal_snapshot() */
+		return;                                /* perhaps there is room for a cut now */
 	}
 	now_ms = clock_monotonic_ms();
 	next_ms = earlier(next_ms, first_deadline_ms_locked(j));
@@ -108,6 +114,7 @@ static uint64_t cut_due_ms_locked(struct journal *j) REQUIRES(j->lock)
 		due_ms = earlier(due_ms, j->wanted_since_ms + j->options.commit_window_ms);
 	if (j->dirty_since_ms != 0)
 		due_ms = earlier(due_ms, j->dirty_since_ms + j->options.commit_interval_ms);
+	due_ms = earlier(due_ms, journal_snapshot_due_ms_locked(j));
 	return due_ms < j->not_before_ms ? j->not_before_ms : due_ms;
 }
 
@@ -137,6 +144,7 @@ static void finish_locked(struct journal *j) REQUIRES(j->lock)
 	take_complete_locked(j, &complete);
 	journal_collect_locked(j, &answered);
 	lock_release(&j->lock);
+	journal_tell_complete(j, &complete);
 	journal_answer(&answered);
 	note_and_free(j, &complete);
 	lock_acquire(&j->lock);

@@ -90,6 +90,15 @@ static bool take_uuid(const char **position, struct uuid *ret)
 	return uuid_parse(text, ret);
 }
 
+/* The end of a key, perhaps with a part in front of it. */
+static bool take_part(const char **position, uint64_t *ret)
+{
+	if (**position == '\0')
+		return true;
+	return take_text(position, ".") && take_number(position, PART_DIGITS, ret) && *ret > 0 &&
+	       **position == '\0';
+}
+
 bool position_parse_segment_key(const char *key, struct position *ret_position, uint16_t *ret_part)
 {
 	struct position position;
@@ -99,34 +108,57 @@ bool position_parse_segment_key(const char *key, struct position *ret_position, 
 		!take_text(&key, "/") || !take_number(&key, NUMBER_DIGITS, &position.incarnation) ||
 		!take_text(&key, "/") || !take_number(&key, NUMBER_DIGITS, &position.sequence))
 		return false;
-	if (*key != '\0' &&
-		(!take_text(&key, ".") || !take_number(&key, PART_DIGITS, &part) || part == 0))
-		return false;
-	if (*key != '\0')
+	if (!take_part(&key, &part))
 		return false;
 	*ret_position = position;
 	*ret_part = (uint16_t)part;
 	return true;
 }
 
+void position_checkpoint_part_key(
+	uint32_t account, uint64_t number, uint16_t part, char key[POSITION_CHECKPOINT_KEY_BYTES])
+{
+	char path[ACCOUNT_PATH_BYTES];
+	size_t size;
+
+	account_path_format(account, path);
+	size = (size_t)snprintf(
+		key, POSITION_CHECKPOINT_KEY_BYTES, "%s/" CHECKPOINT "%016" PRIx64, path, number);
+	if (part > 0)
+		snprintf(key + size, POSITION_CHECKPOINT_KEY_BYTES - size, ".%04x",
+			(unsigned int)part);
+}
+
 void position_checkpoint_key(
 	uint32_t account, uint64_t number, char key[POSITION_CHECKPOINT_KEY_BYTES])
 {
-	char path[ACCOUNT_PATH_BYTES];
+	position_checkpoint_part_key(account, number, 0, key);
+}
 
-	account_path_format(account, path);
-	snprintf(key, POSITION_CHECKPOINT_KEY_BYTES, "%s/" CHECKPOINT "%016" PRIx64, path, number);
+bool position_parse_checkpoint_part_key(
+	const char *key, uint32_t *ret_account, uint64_t *ret_number, uint16_t *ret_part)
+{
+	uint64_t account, number, part = 0;
+	const char *rest = account_path_parse(key, &account);
+
+	if (rest == NULL || account > POSITION_MAX_ACCOUNT || !take_text(&rest, CHECKPOINT) ||
+		!take_number(&rest, NUMBER_DIGITS, &number) || !take_part(&rest, &part))
+		return false;
+	*ret_account = (uint32_t)account;
+	*ret_number = number;
+	*ret_part = (uint16_t)part;
+	return true;
 }
 
 bool position_parse_checkpoint_key(const char *key, uint32_t *ret_account, uint64_t *ret_number)
 {
-	uint64_t account, number;
-	const char *rest = account_path_parse(key, &account);
+	uint32_t account;
+	uint64_t number;
+	uint16_t part;
 
-	if (rest == NULL || account > POSITION_MAX_ACCOUNT || !take_text(&rest, CHECKPOINT) ||
-		!take_number(&rest, NUMBER_DIGITS, &number) || *rest != '\0')
+	if (!position_parse_checkpoint_part_key(key, &account, &number, &part) || part > 0)
 		return false;
-	*ret_account = (uint32_t)account;
+	*ret_account = account;
 	*ret_number = number;
 	return true;
 }

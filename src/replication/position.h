@@ -52,4 +52,10 @@ void position_checkpoint_key(
 
 bool position_parse_checkpoint_key(const char *key, uint32_t *ret_account, uint64_t *ret_number);
 
+/* The same with `.<part>` behind it, for part > 0; both also do for 0, the checkpoint itself. */
+void position_checkpoint_part_key(
+	uint32_t account, uint64_t number, uint16_t part, char key[POSITION_CHECKPOINT_KEY_BYTES]);
+bool position_parse_checkpoint_part_key(
+	const char *key, uint32_t *ret_account, uint64_t *ret_number, uint16_t *ret_part);
+
 #endif

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache/replay.h"
+#include "cache/shipped.h"
 #include "replication/fetch_queue.h"
 #include "util/cleanup.h"
+#include "util/failpoint.h"
 #include "util/list.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -168,8 +170,18 @@ static int make_plan(struct job *job)
 static int finish(struct job *job)
 {
 	const struct restore_options *o = &job->restore->options;
-	int r = replay_finish(
+	const struct position *last = &job->plan.last;
+	struct shipped_position latest = {last->node, last->incarnation, last->sequence};
+	int r;
+
+	/* Before the account is here: a crash between leaves an account that is loaded again. */
+	r = shipped_set_latest(o->node, job->account, &latest);
+	failpoint("restore.latest");
+	if (r < 0)
+		return r;
+	r = replay_finish(
 		TAKE_PTR(job->replay), catalogue_next_account(o->catalogue), &job->message);
+	failpoint("restore.finished");
 
 	/* The account is whole without it: the next start of the node ends them. */
 	if (r == 0 && o->ends_orphans && replay_end_orphans(o->node, job->account) < 0)
@@ -191,7 +203,7 @@ static int load(struct job *job)
 	}
 	fetch_queue_free(job->queue);
 	if (r == 0)
-		return finish(job);
+		r = finish(job);
 	replay_abort(TAKE_PTR(job->replay));
 	return r;
 }
@@ -209,6 +221,8 @@ static void answer(struct job *job, int error)
 		.is_uncertain = job->plan.is_uncertain,
 		.n_sections = job->plan.n_sections,
 		.stored_bytes = job->plan.stored_bytes,
+		.time_ms = job->plan.time_ms,
+		.is_early = job->plan.is_early,
 	};
 	struct list_node *node;
 

@@ -148,18 +148,20 @@ static void put_segment(struct journal_kit *kit, struct segment *segment)
 static void write_checkpoint(
 	struct journal_kit *kit, const struct cut *cut, int64_t cut_ms, uint32_t account)
 {
+	struct checkpoint_writer_options options = {.backend = kit->fixture.backend,
+		.volume = kit->volume,
+		.part_bytes = kit->uses_parts ? 512 : 0};
 	struct checkpoint_writer_request request = {
-		.backend = kit->fixture.backend,
 		.cut = cut,
 		.cut_ms = cut_ms,
 		.account = account,
-		.volume = kit->volume,
 		.number = ++kit->n_checkpoints[account],
 		.position = kit->latest[account],
+		.arg = kit,
 	};
-	struct checkpoint_writer_figures figures;
+	struct checkpoint_writer_result result;
 
-	ck_assert_int_eq(checkpoint_writer_write(&request, &figures), 0);
+	ck_assert_int_eq(checkpoint_writer_write(&options, &request, &result), 0);
 }
 
 struct position journal_kit_write(struct journal_kit *kit, uint32_t checkpoints)

@@ -18,6 +18,7 @@
 #include "cache/replay.h"
 #include "journal_kit.h"
 #include "replication/checkpoint_writer.h"
+#include "util/clock.h"
 
 #define STORE "replay"
 #define MAILS 12
@@ -467,24 +468,52 @@ END_TEST
 
 /* ---- checkpoints */
 
-START_TEST(test_checkpoint_limits)
+/* Small files, which the checkpoint carries. */
+static void write_noise(int n)
 {
-	struct checkpoint_writer_request request = {.account = 1, .number = 7, .max_bytes = 100};
-	struct checkpoint_writer_figures figures;
+	static uint8_t data[1000000];
+	unsigned int seed = 1;
+	char name[16];
+
+	for (int i = 0; i < n; i++) {
+		for (size_t k = 0; k < sizeof(data); k++)
+			data[k] = (uint8_t)rand_r(&seed);
+		snprintf(name, sizeof(name), "noise.%d", i);
+		ck_assert_int_eq(node_fixture_write(kit.fixture.fs,
+					 node_fixture_create(kit.fixture.fs, account_ino, name), 0,
+					 data, sizeof(data)),
+			0);
+	}
+}
+
+/* One object, then one with many parts, from which everything comes back. */
+START_TEST(test_checkpoint_with_parts)
+{
+	struct checkpoint_writer_options options;
+	struct checkpoint_writer_request request = {.account = 1, .number = 7, .arg = &request};
+	struct checkpoint_writer_result result;
 	struct cut *cut;
 
 	begin();
+	write_noise(18);
+	(void)journal_kit_write(&kit, 0);
 	ck_assert_int_eq(cut_take(kit.fixture.node, &cut), 0);
-	request.backend = kit.fixture.backend;
+	options = (struct checkpoint_writer_options){
+		.backend = kit.fixture.backend, .volume = kit.volume, .part_bytes = 64 << 20};
 	request.cut = cut;
+	request.cut_ms = clock_realtime_ms();
 	request.position = kit.latest[1];
-	ck_assert_int_eq(checkpoint_writer_write(&request, &figures), -EFBIG);
-	request.max_bytes = 0;
-	ck_assert_int_eq(checkpoint_writer_write(&request, &figures), 0);
-	ck_assert_uint_eq(figures.n_sections, 1);
-	request.position.sequence++;
-	ck_assert_int_eq(checkpoint_writer_write(&request, &figures), -EEXIST);
+	ck_assert_int_eq(checkpoint_writer_write(&options, &request, &result), 0);
+	ck_assert_uint_eq(result.n_parts, 0);
+	ck_assert_int_eq(checkpoint_writer_write(&options, &request, &result), -EEXIST);
+	options.part_bytes = 1000; /* then each section is an object of its own */
+	request.number++;
+	ck_assert_int_eq(checkpoint_writer_write(&options, &request, &result), 0);
+	ck_assert_uint_gt(result.n_parts, 0);
+	ck_assert_uint_gt(result.n_sections, result.n_parts);
 	cut_done(cut);
+	journal_kit_restore_all(&kit, &reader);
+	journal_kit_compare(&kit.fixture, &reader);
 	end();
 }
 END_TEST
@@ -515,7 +544,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_faults, 0, 5);
 	tcase_add_test(tc, test_stop);
 	tcase_add_test(tc, test_shutdown);
-	tcase_add_test(tc, test_checkpoint_limits);
+	tcase_add_test(tc, test_checkpoint_with_parts);
 	tcase_add_test(tc, test_nothing_known);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -35,8 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		position_segment_key(&position, part, again);
 		check_same(key, again);
 	}
-	if (position_parse_checkpoint_key(key, &small_account, &number)) {
-		position_checkpoint_key(small_account, number, again);
+	if (position_parse_checkpoint_part_key(key, &small_account, &number, &part)) {
+		position_checkpoint_part_key(small_account, number, part, again);
 		check_same(key, again);
 	}
 	if (body_object_parse_key(key, &account, &id)) {

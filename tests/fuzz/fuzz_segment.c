@@ -1,7 +1,7 @@
 /*
- * fuzz_segment.c: segments, parts and checkpoints, told apart by their magic. Any input is refused
- * or decoded, also when its checksums were made right. The head of what was decoded can be encoded
- * again, to the same bytes; sections lie within the object that the head describes.
+ * fuzz_segment.c: segments, checkpoints and their parts, told apart by their magic. Any input is
+ * refused or decoded, also when its checksums were made right. The head of what was decoded can be
+ * encoded again, to the same bytes; sections lie within the object that the head describes.
  */
 #include <config.h>
 
@@ -131,11 +131,43 @@ static void fuzz_checkpoint(const uint8_t *data, size_t size)
 	checkpoint_done(&checkpoint);
 }
 
+static void fuzz_checkpoint_part(const uint8_t *data, size_t size)
+{
+	struct checkpoint_part peeked, part;
+	const char *problem = NULL;
+	struct checkpoint checkpoint;
+	struct frame frame;
+	uint16_t version;
+	size_t needed = 0;
+	int r;
+
+	checkpoint_peek_part(data, size, &peeked, &version);
+	r = checkpoint_decode_part(data, size, peeked.account, peeked.number, (uint16_t)peeked.part,
+		&part, &needed, &problem);
+	check(r == 0 || problem != NULL);
+	check(r != -EAGAIN || needed > size);
+	if (r < 0)
+		return;
+	read_sections(&part.directory, (uint16_t)part.part, data, size);
+	set_stored(&part.directory, data);
+	checkpoint = (struct checkpoint){.volume = part.volume,
+		.account = part.account,
+		.number = part.number,
+		.directory = part.directory};
+	if (part.part > 0) {
+		check(checkpoint_encode_part(&checkpoint, (uint16_t)part.part, &frame) == 0);
+		check_same(&frame, &part.facts, data, size);
+		frame_done(&frame);
+	}
+	checkpoint_part_done(&part);
+}
+
 static void fuzz_all(const uint8_t *data, size_t size)
 {
 	fuzz_segment(data, size);
 	fuzz_part(data, size);
 	fuzz_checkpoint(data, size);
+	fuzz_checkpoint_part(data, size);
 }
 
 /* Makes the checksums right, of as many sections as the header says and there is room for. */
@@ -154,14 +186,15 @@ static void mend(uint8_t *data, size_t size, size_t header_bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const size_t headers[] = {SEGMENT_HEADER_BYTES,
-		SEGMENT_PART_HEADER_BYTES}; /* a checkpoint's is a segment's */
+	/* The parts of both have the same. */
+	static const size_t headers[] = {
+		SEGMENT_HEADER_BYTES, SEGMENT_PART_HEADER_BYTES, CHECKPOINT_HEADER_BYTES};
 	uint8_t *copy = malloc(size + 1);
 
 	if (copy == NULL)
 		return 0;
 	fuzz_all(data, size);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
 		if (size < headers[i])
 			continue;
 		memcpy(copy, data, size);

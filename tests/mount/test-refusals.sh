@@ -15,8 +15,6 @@ check_refused 'no such mountpoint' 1 "'$T/nowhere' does not exist" \
 	"$MAILFS" "$URL" "$T/nowhere" -o "state=$STATE"
 check_refused 'the mountpoint is a file' 1 'not a directory' \
 	"$MAILFS" "$URL" "$STORE/volume.json" -o "state=$STATE"
-check_refused 'ack=remote' 1 'ack=remote.*journal' \
-	"$MAILFS" "$URL" "$MNT" -o "state=$STATE,ack=remote"
 check_refused 'state below the mountpoint' 1 'below the mountpoint' \
 	"$MAILFS" "$URL" "$MNT" -o "state=$MNT/state"
 check_refused 'the store is the mountpoint' 1 'below the mountpoint' \
@@ -39,7 +37,7 @@ check_refused 'a foreign directory as state' 1 'not a state directory' \
 check 'it is as it was' test "$(ls "$T/foreign")" = x
 check_refused 'a file as state' 1 'Not a directory' \
 	"$MAILFS" "$URL" "$MNT" -o "state=$T/foreign/x"
-sed -i 's/"format_version": 1/"format_version": 99/' "$STATE/state.json"
+sed -i 's/"format_version": 2/"format_version": 99/' "$STATE/state.json"
 check_refused 'state of a newer format' 1 'format 99.*newer mailfs' \
 	"$MAILFS" "$URL" "$MNT" -o "state=$STATE"
 echo '{' >"$STATE/state.json"

@@ -83,24 +83,31 @@ END_TEST
 /* Every key that is shorter or in which one character is another. */
 START_TEST(test_changed_keys)
 {
-	char keys[2][POSITION_SEGMENT_KEY_BYTES] = {KEY ".0001", ""};
+	char keys[3][POSITION_SEGMENT_KEY_BYTES] = {KEY ".0001", "", ""};
 	struct position parsed;
 	uint32_t account;
 	uint64_t number;
 	uint16_t part;
 
 	position_checkpoint_key(26, 5, keys[1]);
-	for (int k = 0; k < 2; k++) {
+	position_checkpoint_part_key(26, 5, 0x1f, keys[2]);
+	for (int k = 0; k < 3; k++) {
 		for (size_t i = 0; i < strlen(keys[k]); i++) {
 			char good = keys[k][i];
 
 			keys[k][i] = '\0'; /* where the whole key of a segment ends is one */
 			ck_assert_int_eq(position_parse_segment_key(keys[k], &parsed, &part),
 				k == 0 && i == strlen(KEY));
-			ck_assert(!position_parse_checkpoint_key(keys[k], &account, &number));
+			ck_assert_int_eq(position_parse_checkpoint_part_key(
+						 keys[k], &account, &number, &part),
+				k == 2 && i == strlen(keys[1]));
+			ck_assert_int_eq(position_parse_checkpoint_key(keys[k], &account, &number),
+				k == 2 && i == strlen(keys[1]));
 			keys[k][i] = 'X';
 			ck_assert(!position_parse_segment_key(keys[k], &parsed, &part));
 			ck_assert(!position_parse_checkpoint_key(keys[k], &account, &number));
+			ck_assert(!position_parse_checkpoint_part_key(
+				keys[k], &account, &number, &part));
 			keys[k][i] = good;
 		}
 	}
@@ -132,6 +139,31 @@ START_TEST(test_checkpoint_keys)
 		"accounts/68/0000001a/checkpoint/0000000000000005", &account, &number));
 	ck_assert(!position_parse_checkpoint_key(
 		"accounts/67/0000001a/body/0000000000000005", &account, &number));
+}
+END_TEST
+
+START_TEST(test_checkpoint_part_keys)
+{
+	char key[POSITION_CHECKPOINT_KEY_BYTES];
+	uint32_t account = 77;
+	uint64_t number;
+	uint16_t part = 77;
+
+	position_checkpoint_part_key(26, 5, 0x1f, key);
+	ck_assert_str_eq(key, "accounts/67/0000001a/checkpoint/0000000000000005.001f");
+	ck_assert(backend_key_is_valid(key));
+	ck_assert(!position_parse_checkpoint_key(key, &account, &number));
+	ck_assert_uint_eq(account, 77);
+	ck_assert(position_parse_checkpoint_part_key(key, &account, &number, &part));
+	ck_assert_uint_eq(account, 26);
+	ck_assert_uint_eq(number, 5);
+	ck_assert_uint_eq(part, 0x1f);
+	position_checkpoint_part_key(26, 5, 0, key);
+	ck_assert_str_eq(key, "accounts/67/0000001a/checkpoint/0000000000000005");
+	ck_assert(position_parse_checkpoint_part_key(key, &account, &number, &part));
+	ck_assert_uint_eq(part, 0);
+	ck_assert(!position_parse_checkpoint_part_key(
+		"accounts/67/0000001a/checkpoint/0000000000000005.0000", &account, &number, &part));
 }
 END_TEST
 
@@ -177,6 +209,7 @@ Suite *test_suite(void)
 		(int)(sizeof(bad_segment_keys) / sizeof(bad_segment_keys[0])));
 	tcase_add_test(tc, test_changed_keys);
 	tcase_add_test(tc, test_checkpoint_keys);
+	tcase_add_test(tc, test_checkpoint_part_keys);
 	tcase_add_test(tc, test_compare);
 	tcase_add_test(tc, test_encoded);
 	suite_add_tcase(suite, tc);

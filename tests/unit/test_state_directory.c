@@ -179,8 +179,8 @@ END_TEST
 
 START_TEST(test_newer_format)
 {
-	plant("state.json", "{\"format\": \"mailfs-state\", \"format_version\": 2}");
-	refused(-EPROTONOSUPPORT, "format 2");
+	plant("state.json", "{\"format\": \"mailfs-state\", \"format_version\": 3}");
+	refused(-EPROTONOSUPPORT, "format 3");
 }
 END_TEST
 
@@ -190,8 +190,8 @@ START_TEST(test_damaged)
 		"{\"format\": \"mailfs-state\"}",
 		"{\"format\": \"mailfs-state\", \"format_version\": 0}",
 		"{\"format\": \"mailfs-state\", \"format_version\": \"1\"}",
-		"{\"format\": \"mailfs-state\", \"format_version\": 1, \"volume_uuid\": \"x\"}",
-		"{\"format\": \"mailfs-state\", \"format_version\": 1, \"volume_uuid\": "
+		"{\"format\": \"mailfs-state\", \"format_version\": 2, \"volume_uuid\": \"x\"}",
+		"{\"format\": \"mailfs-state\", \"format_version\": 2, \"volume_uuid\": "
 		"\"" VOLUME_A "\", \"node_uuid\": \"" VOLUME_A "\", \"created\": \"now\"}"};
 
 	for (unsigned int i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
