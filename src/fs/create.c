@@ -135,12 +135,14 @@ static int create(struct fs *fs, const struct creation *c, struct fs_attributes 
 	int r = fs_check_name(c->name);
 
 	if (r == 0)
-		r = store_check_space(fs->node->store);
+		r = fs_check_growth(fs);
 	if (r < 0)
 		return r;
 	inode_locks_write(fs->node->locks, &c->parent, 1, &locks);
 	r = create_locked(fs, c, ret);
 	inode_locks_release(&locks);
+	if (r == 0 && S_ISDIR(c->mode) && key_ino_account(c->parent) == KEY_ROOT_ACCOUNT)
+		fs_resolve_acks(fs);
 	return r;
 }
 

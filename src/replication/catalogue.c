@@ -8,6 +8,8 @@
 #include "replication/fetch_queue.h"
 #include "util/message.h"
 
+/* It was listed, and then was not there. */
+
 /* ---- what there is */
 
 static int add_segment(struct catalogue *c, const struct position *position)
@@ -127,7 +129,7 @@ static int take_head(struct catalogue *c, struct fetch_queue *q, char **ret_mess
 	if (r < 0)
 		return r;
 	if (result.error == -ENOENT) {
-		((struct catalogue_segment *)result.arg)->problem = "it is missing";
+		((struct catalogue_segment *)result.arg)->problem = CATALOGUE_MISSING;
 		return 0;
 	}
 	if (result.error < 0) {
@@ -161,6 +163,28 @@ static int read_heads(struct catalogue *c, char **ret_message)
 	return r;
 }
 
+/* ---- what is removed meanwhile */
+
+/* The owner removes segments from the first one on (keeper.h). So where one is gone that was just
+ * listed, all before it are, or will be at once: nobody needs them. */
+static void drop_removed(struct catalogue *c)
+{
+	size_t n = 0, first = 0;
+
+	for (size_t i = 0; i < c->n_segments; i++) {
+		struct catalogue_segment *s = &c->segments[i];
+
+		if (n > first && !position_same_journal(&c->segments[n - 1].position, &s->position))
+			first = n;
+		c->segments[n++] = *s;
+		if (s->problem == NULL || strcmp(s->problem, CATALOGUE_MISSING) != 0)
+			continue;
+		while (n > first)
+			segment_done(&c->segments[--n].segment);
+	}
+	c->n_segments = n;
+}
+
 /* ---- chains */
 
 static int add_hole(struct catalogue *c, const struct position *position, uint64_t last_sequence,
@@ -192,7 +216,7 @@ static const char *link_problem(
 		return NULL; /* its writer did not look */
 	if (s->position.sequence == before->position.sequence + 1 &&
 		s->segment.previous_checksum != before->segment.facts.head_checksum)
-		return "it does not follow the one before it";
+		return CATALOGUE_NOT_NEXT;
 	return NULL;
 }
 
@@ -209,12 +233,16 @@ static int add_to_journal(struct catalogue *c, struct catalogue_journal *journal
 	}
 	if (before != NULL && s->position.sequence > before->position.sequence + 1) {
 		missing.sequence = before->position.sequence + 1;
-		r = add_hole(c, &missing, s->position.sequence - 1, "it is missing");
+		r = add_hole(c, &missing, s->position.sequence - 1, CATALOGUE_MISSING);
 	}
 	if (s->problem == NULL)
 		s->problem = link_problem(before, s);
 	if (r == 0 && s->problem != NULL)
 		r = add_hole(c, &s->position, s->position.sequence, s->problem);
+	s->is_later =
+		c->options.not_after_ms != 0 &&
+		((before != NULL && before->is_later) ||
+			(s->problem == NULL && s->segment.created_ms > c->options.not_after_ms));
 	journal->n_segments++;
 	if (journal->end == s->position.sequence) {
 		journal->end++;
@@ -321,8 +349,10 @@ int catalogue_load(
 	r = list_segments(c, ret_message);
 	if (r == 0)
 		r = read_heads(c, ret_message);
-	if (r == 0)
+	if (r == 0) {
+		drop_removed(c);
 		r = make_journals(c);
+	}
 	if (r == 0)
 		r = make_items(c);
 	if (r < 0) {

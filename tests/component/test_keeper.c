@@ -363,6 +363,26 @@ START_TEST(test_random)
 }
 END_TEST
 
+/* Listed, and gone when it is read: so is what was before it. Nobody needs that. */
+START_TEST(test_removed_while_a_catalogue_is_loaded)
+{
+	struct catalogue_options how = {.backend = keeper_kit.fixture.backend};
+	struct catalogue *catalogue;
+	unsigned int seed = 3;
+	char *message;
+
+	for (unsigned int i = 0; i < 6; i++) {
+		keeper_kit_write_file(keeper_kit_account_inode(i), "f", &seed);
+		keeper_kit_ship();
+	}
+	keeper_kit_set_rules("get:key=journal*0000000000000003:error=ENOENT");
+	ck_assert_int_eq(catalogue_load(&how, &catalogue, &message), 0);
+	ck_assert_uint_eq(catalogue_n_holes(catalogue), 0);
+	ck_assert_uint_eq(catalogue_journal(catalogue, 0)->first, 4);
+	catalogue_free(catalogue);
+}
+END_TEST
+
 static void count_progress(void *arg, const struct keeper_progress *progress)
 {
 	*(uint64_t *)arg = progress->accounts_done;
@@ -418,6 +438,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_journals_of_before);
 	tcase_add_test(tc, test_old_copy_of_the_disk);
 	tcase_add_test(tc, test_jobs);
+	tcase_add_test(tc, test_removed_while_a_catalogue_is_loaded);
 	tcase_add_loop_test(tc, test_faults, 0, (int)(sizeof(faults) / sizeof(faults[0])));
 	tcase_add_test(tc, test_random);
 	suite_add_tcase(suite, tc);

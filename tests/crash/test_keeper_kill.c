@@ -165,8 +165,10 @@ static void prepare(void)
 	for (int i = 0; i < 2 * JOURNAL_MAX_IN_FLIGHT; i++)
 		one_step(&seed);
 	for (int i = 0; i < BIG_FILES; i++) {
-		snprintf(name, sizeof(name), "big%d", i);
-		write_noise(look_up_or_make(account_inode(1), name, true), BIG_BYTES, &seed);
+		snprintf(name, sizeof(name), "box%d", i);
+		write_noise(look_up_or_make(look_up_or_make(account_inode(1), name, false),
+				    "dovecot.index.cache", true),
+			BIG_BYTES, &seed);
 	}
 	checkpoint_all();
 	close_all();
