@@ -237,6 +237,7 @@ static int open_session(
 		.no_xattrs = stack->options->no_xattrs,
 		.debug = stack->options->debug,
 		.on_serving = listener->on_serving,
+		.on_hangup = listener->on_hangup,
 		.arg = listener->arg,
 	};
 	int r = session_new(stack->fs, &options, &stack->session);
