@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "backends/registry.h"
+#include "fs/account_names.h"
 #include "backends/retry_backend.h"
 #include "cache/account_list.h"
 #include "cache/key.h"
@@ -16,6 +17,8 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/message.h"
+#include "util/mount_table.h"
+#include "util/open_files.h"
 
 #define FILE_URL_PREFIX "file://"
 
@@ -239,13 +242,46 @@ static int open_session(
 
 static void count_requests(void *source, control_take_count_fn *take, void *arg)
 {
-	session_count_requests(source, take, arg);
+	const struct stack *stack = source;
+
+	session_count_requests(stack->session, take, arg);
+}
+
+static struct open_files *list_open_files(void *source)
+{
+	const struct stack *stack = source;
+	struct open_files *files = NULL;
+	struct mount_entry entry;
+	int r = mount_table_find(stack->mountpoint, &entry);
+
+	if (r == 0) {
+		r = open_files_scan(entry.major, entry.minor, &files);
+		mount_entry_done(&entry);
+	}
+	if (r < 0)
+		log_warning("cannot find out which files are open: %s", strerror(-r));
+	return files;
+}
+
+static void drop_kernel_caches(void *source, const char *account_name)
+{
+	const struct stack *stack = source;
+	const char *name;
+	uint64_t directory;
+	int r = account_names_entry(stack->fs, account_name, &directory, &name);
+
+	if (r == 0)
+		r = session_forget_entry(stack->session, directory, name);
+	if (r < 0)
+		log_debug("the kernel keeps what it has of '%s': %s", account_name, strerror(-r));
 }
 
 static int open_control(struct stack *stack, char **ret_message)
 {
 	stack->subject = (struct control_subject){
 		.node = stack->node,
+		.fs = stack->fs,
+		.replicator = stack->replicator,
 		.backend = &stack->backend,
 		.url = stack->options->url,
 		.volume_uuid = stack->volume.uuid,
@@ -255,10 +291,33 @@ static int open_control(struct stack *stack, char **ret_message)
 		.ack = stack->ack,
 		.started_ms = clock_monotonic_ms(),
 		.count_requests = count_requests,
-		.source = stack->session,
+		.list_open_files = list_open_files,
+		.drop_kernel_caches = drop_kernel_caches,
+		.source = stack,
 	};
 	return control_server_start(
 		stack->state->control_socket_path, &stack->subject, &stack->control, ret_message);
+}
+
+static int begin_rescue(struct stack *stack)
+{
+	struct rescue_thread_options options = {
+		.state = stack->state,
+		.node = stack->node,
+		.fs = stack->fs,
+		.session = stack->session,
+		.replicator = stack->replicator,
+		.backend = stack->backend.backend,
+		.account_depth = stack->volume.account_depth,
+	};
+
+	return rescue_thread_start(&options, &stack->rescue);
+}
+
+static void end_rescue(struct stack *stack)
+{
+	rescue_thread_stop(stack->rescue);
+	stack->rescue = NULL;
 }
 
 int stack_open(const struct mount_options *options, const struct stack_listener *listener,
@@ -279,6 +338,8 @@ int stack_open(const struct mount_options *options, const struct stack_listener 
 		r = open_session(ret, listener, ret_message);
 	if (r == 0)
 		r = open_control(ret, ret_message);
+	if (r == 0)
+		r = begin_rescue(ret);
 	return r;
 }
 
@@ -288,6 +349,7 @@ void stack_flush(struct stack *stack)
 	struct node_figures figures = {0};
 	int r;
 
+	end_rescue(stack);
 	if (stack->node == NULL || timeout_ms == 0)
 		return;
 	stack->close_until_ms = clock_monotonic_ms() + timeout_ms;
@@ -318,6 +380,7 @@ static void close_replicator(struct stack *stack)
 
 void stack_close(struct stack *stack)
 {
+	end_rescue(stack);
 	control_server_stop(stack->control);
 	if (stack->session != NULL)
 		session_free(stack->session);

@@ -8,6 +8,7 @@
 #include "cache/node.h"
 #include "config/mount_options.h"
 #include "control/server.h"
+#include "daemon/rescue_thread.h"
 #include "daemon/state_directory.h"
 #include "fs/fs.h"
 #include "fuse/session.h"
@@ -27,6 +28,7 @@ struct stack {
 	struct session *session;
 	struct control_subject subject;
 	struct control_server *control;
+	struct rescue_thread *rescue;
 	uint64_t close_until_ms; /* monotonic: how long the end may wait for the backend */
 };
 

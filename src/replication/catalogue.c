@@ -9,7 +9,6 @@
 #include "util/message.h"
 
 /* It was listed, and then was not there. */
-#define IS_GONE "it is missing"
 
 /* ---- what there is */
 
@@ -130,7 +129,7 @@ static int take_head(struct catalogue *c, struct fetch_queue *q, char **ret_mess
 	if (r < 0)
 		return r;
 	if (result.error == -ENOENT) {
-		((struct catalogue_segment *)result.arg)->problem = IS_GONE;
+		((struct catalogue_segment *)result.arg)->problem = CATALOGUE_MISSING;
 		return 0;
 	}
 	if (result.error < 0) {
@@ -178,7 +177,7 @@ static void drop_removed(struct catalogue *c)
 		if (n > first && !position_same_journal(&c->segments[n - 1].position, &s->position))
 			first = n;
 		c->segments[n++] = *s;
-		if (s->problem == NULL || strcmp(s->problem, IS_GONE) != 0)
+		if (s->problem == NULL || strcmp(s->problem, CATALOGUE_MISSING) != 0)
 			continue;
 		while (n > first)
 			segment_done(&c->segments[--n].segment);
@@ -217,7 +216,7 @@ static const char *link_problem(
 		return NULL; /* its writer did not look */
 	if (s->position.sequence == before->position.sequence + 1 &&
 		s->segment.previous_checksum != before->segment.facts.head_checksum)
-		return "it does not follow the one before it";
+		return CATALOGUE_NOT_NEXT;
 	return NULL;
 }
 
@@ -234,12 +233,16 @@ static int add_to_journal(struct catalogue *c, struct catalogue_journal *journal
 	}
 	if (before != NULL && s->position.sequence > before->position.sequence + 1) {
 		missing.sequence = before->position.sequence + 1;
-		r = add_hole(c, &missing, s->position.sequence - 1, "it is missing");
+		r = add_hole(c, &missing, s->position.sequence - 1, CATALOGUE_MISSING);
 	}
 	if (s->problem == NULL)
 		s->problem = link_problem(before, s);
 	if (r == 0 && s->problem != NULL)
 		r = add_hole(c, &s->position, s->position.sequence, s->problem);
+	s->is_later =
+		c->options.not_after_ms != 0 &&
+		((before != NULL && before->is_later) ||
+			(s->problem == NULL && s->segment.created_ms > c->options.not_after_ms));
 	journal->n_segments++;
 	if (journal->end == s->position.sequence) {
 		journal->end++;

@@ -33,12 +33,17 @@
 #define CATALOGUE_MAX_SECTIONS (1U << 21) /* of all segments together */
 #define CATALOGUE_HEADS_IN_FLIGHT 32      /* of FRAME_FIRST_READ_BYTES, few of them larger */
 #define CATALOGUE_CHECKPOINTS_TRIED 4     /* newest first, when they are damaged */
+#define CATALOGUE_MAX_CHECKPOINTS 65536   /* of one account */
 
 struct catalogue_options {
 	struct backend *backend;
 	enum backend_priority priority;
 	struct uuid volume;           /* that checkpoints must be of */
 	const atomic_bool *cancelled; /* NULL: never; set: -ECANCELED soon */
+
+	/* Accounts as of this time (ms since 1970): what was cut later does not count. Where a
+	 * journal's times go back, what follows a later cut is later too. 0: as they are. */
+	int64_t not_after_ms;
 };
 
 struct catalogue;
@@ -69,6 +74,10 @@ struct catalogue_journal {
 size_t catalogue_n_journals(const struct catalogue *catalogue);
 const struct catalogue_journal *catalogue_journal(const struct catalogue *catalogue, size_t i);
 
+/* Problems of holes that are in no single object; all others are damage of one. */
+#define CATALOGUE_MISSING "it is missing"
+#define CATALOGUE_NOT_NEXT "it does not follow the one before it"
+
 /* One line for each hole: what is missing or damaged, and why. */
 struct catalogue_hole {
 	struct position position; /* the first one */
@@ -82,6 +91,9 @@ const struct catalogue_hole *catalogue_hole(const struct catalogue *catalogue, s
 uint32_t catalogue_next_account(const struct catalogue *catalogue);
 
 /* ---- accounts */
+
+/* Whether a segment has changes of it. */
+bool catalogue_has_account(const struct catalogue *catalogue, uint32_t account);
 
 struct catalogue_section {
 	char key[POSITION_SEGMENT_KEY_BYTES]; /* of the object */
@@ -97,17 +109,37 @@ struct catalogue_plan {
 	size_t n_sections;
 	struct catalogue_section *sections; /* in order; owned: catalogue_plan_done() */
 	uint64_t stored_bytes;
+	int64_t time_ms; /* of the cut that it ends with */
+
+	/* With not_after_ms: there are later changes up to then, but they do not lead to what is
+	 * here any more; the state is that of time_ms. */
+	bool is_early;
 
 	/* Behind `last` its journal has a hole, where changes of this account may have been. */
 	bool is_uncertain;
 	struct position uncertain_from;
 };
 
-/* Blocks for a listing and a read. -ENOENT: nothing is known of the account. -EBADMSG: segments
+/* Blocks for a listing and a read. -ENOENT: nothing is known of the account, or nothing that is old
+ * enough. -EBADMSG: segments
  * that it needs are missing or damaged, and *ret_message (malloc()ed) says from which position on.
  * Errors of the backend; -ENOMEM. */
 int catalogue_plan(const struct catalogue *catalogue, uint32_t account,
 	enum backend_priority priority, struct catalogue_plan *ret, char **ret_message);
 void catalogue_plan_done(struct catalogue_plan *plan);
+
+/* What there is of an account, whatever not_after_ms says. Each checkpoint is a state that can be
+ * had; and so are the cuts behind the newest one. */
+struct catalogue_times {
+	int64_t *checkpoints_ms; /* newest first; owned: catalogue_times_done() */
+	size_t n_checkpoints;    /* damaged ones are left out */
+	size_t n_segments;       /* with changes of the account */
+	int64_t oldest_segment_ms, newest_segment_ms;
+};
+
+/* Blocks for a listing and a read for each checkpoint. Errors as above. */
+int catalogue_times(const struct catalogue *catalogue, uint32_t account,
+	struct catalogue_times *ret, char **ret_message);
+void catalogue_times_done(struct catalogue_times *times);
 
 #endif

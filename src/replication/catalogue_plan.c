@@ -11,8 +11,6 @@
 #include <string.h>
 #include "replication/catalogue_private.h"
 #include "replication/checkpoint.h"
-#include "replication/fetch_queue.h"
-#include "util/account_path.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/message.h"
@@ -23,6 +21,7 @@ enum item_state {
 	OLD,      /* so it does this, though what leads from here to there was removed */
 	NEEDED,   /* leads to the checkpoint, or without one to the account's beginning */
 	BROKEN,   /* something between is missing */
+	LATER,    /* than what is asked for */
 };
 
 #define NONE SIZE_MAX
@@ -36,6 +35,7 @@ struct planner {
 	struct checkpoint checkpoint; /* if there is one */
 	bool has_checkpoint;
 	enum item_state *states;             /* of the items */
+	bool is_early;                       /* some that are broken were left out */
 	bool skipped_newer;                  /* there is a newer checkpoint, which is damaged */
 	const struct catalogue_item **chain; /* those that are needed, the last one first */
 	size_t n_chain;
@@ -51,101 +51,50 @@ void catalogue_plan_done(struct catalogue_plan *plan)
 
 /* ---- the newest checkpoint */
 
-struct numbers {
-	uint64_t newest[CATALOGUE_CHECKPOINTS_TRIED]; /* newest first */
-	size_t n;
-};
-
-/* Numbers come in ascending order. */
-static void add_number(struct numbers *numbers, uint64_t number)
+/* Whether it is what the account is to be built upon. */
+static bool is_wanted(struct planner *p)
 {
-	if (numbers->n < CATALOGUE_CHECKPOINTS_TRIED)
-		numbers->n++;
-	memmove(&numbers->newest[1], &numbers->newest[0],
-		(numbers->n - 1) * sizeof(numbers->newest[0]));
-	numbers->newest[0] = number;
-}
+	int64_t not_after_ms = p->c->options.not_after_ms;
 
-static int list_checkpoints(struct planner *p, struct numbers *ret)
-{
-	char path[ACCOUNT_PATH_BYTES], prefix[POSITION_CHECKPOINT_KEY_BYTES];
-	CLEANUP_FREE char *continuation = NULL;
-	struct backend_result page;
-	uint64_t number;
-	uint32_t account;
-	int r;
-
-	account_path_format(p->account, path);
-	snprintf(prefix, sizeof(prefix), "%s/checkpoint/", path);
-	*ret = (struct numbers){.n = 0};
-	do {
-		r = backend_list_wait(p->c->options.backend, prefix, continuation,
-			BACKEND_LIST_MAX_ENTRIES, &page);
-		if (r < 0)
-			return message_set(p->ret_message, r,
-				"cannot list the checkpoints in %s: %s", prefix, strerror(-r));
-		for (size_t i = 0; i < page.n_entries; i++) {
-			if (position_parse_checkpoint_key(page.entries[i].key, &account, &number) &&
-				account == p->account)
-				add_number(ret, number);
-		}
-		free(continuation);
-		continuation = TAKE_PTR(page.continuation);
-		backend_result_done(&page);
-	} while (continuation != NULL);
-	return 0;
-}
-
-/* The head of the object, as much as it takes. */
-static int read_checkpoint(struct planner *p, uint64_t number, const char **ret_problem)
-{
-	char key[POSITION_CHECKPOINT_KEY_BYTES];
-	size_t size_bytes = FRAME_FIRST_READ_BYTES, needed_bytes = 0;
-	struct fetch_queue_result result;
-	int r;
-
-	position_checkpoint_key(p->account, number, key);
-	for (;;) {
-		r = fetch_queue_read(
-			p->c->options.backend, p->priority, key, 0, size_bytes, &result);
-		if (r < 0)
-			return r;
-		r = checkpoint_decode(result.data, result.size_bytes, p->account, number,
-			&p->checkpoint, &needed_bytes, ret_problem);
-		free(result.data);
-		if (r != -EAGAIN)
-			break;
-		if (needed_bytes <= size_bytes || needed_bytes > result.object_size_bytes)
-			return -EBADMSG;
-		size_bytes = needed_bytes;
-	}
-	if (r == 0 && memcmp(p->checkpoint.volume.bytes, p->c->options.volume.bytes, UUID_BYTES)) {
+	p->has_checkpoint = not_after_ms == 0 || p->checkpoint.created_ms <= not_after_ms;
+	if (!p->has_checkpoint)
 		checkpoint_done(&p->checkpoint);
-		*ret_problem = "it is of another volume";
-		return -EBADMSG;
-	}
-	return r;
+	return p->has_checkpoint;
 }
 
 /* One that is damaged, or was removed since the listing, is as good as none, if the segments since
  * the one before it are still there. */
-static int find_checkpoint(struct planner *p)
+static int choose_checkpoint(struct planner *p, const struct catalogue_numbers *numbers)
 {
-	struct numbers numbers;
-	int r = list_checkpoints(p, &numbers);
+	unsigned int tried = 0;
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < numbers.n && !p->has_checkpoint; i++) {
+	for (size_t i = numbers->n; r == 0 && i > 0 && tried < CATALOGUE_CHECKPOINTS_TRIED; i--) {
 		const char *problem = "it is missing";
 
-		r = read_checkpoint(p, numbers.newest[i], &problem);
-		p->has_checkpoint = r == 0;
+		r = catalogue_read_checkpoint(p->c, p->account, numbers->numbers[i - 1],
+			p->priority, &p->checkpoint, &problem);
+		if (r == 0 && is_wanted(p))
+			break;
 		if (r != -EBADMSG && r != -ENOENT)
 			continue;
 		p->skipped_newer = true;
+		tried++;
 		log_error("checkpoint %" PRIu64 " of account %" PRIu32 " cannot be used: %s",
-			numbers.newest[i], p->account, problem);
+			numbers->numbers[i - 1], p->account, problem);
 		r = 0;
 	}
+	return r;
+}
+
+static int find_checkpoint(struct planner *p)
+{
+	struct catalogue_numbers numbers;
+	int r = catalogue_list_checkpoints(p->c, p->account, &numbers, p->ret_message);
+
+	if (r == 0)
+		r = choose_checkpoint(p, &numbers);
+	free(numbers.numbers);
 	return r;
 }
 
@@ -204,23 +153,6 @@ static const struct catalogue_item *find_item(
 			low = middle + 1;
 	}
 	return NULL;
-}
-
-static void find_items(struct planner *p)
-{
-	size_t low = 0, high = p->c->n_items;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (p->c->items[middle].account < p->account)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	p->items = &p->c->items[low];
-	while (low + p->n_items < p->c->n_items && p->items[p->n_items].account == p->account)
-		p->n_items++;
 }
 
 static int broken(struct planner *p, const struct position *from, const char *how)
@@ -339,12 +271,20 @@ static int mark_items(struct planner *p)
 	p->states = calloc(p->n_items + 1, sizeof(*p->states));
 	if (p->states == NULL)
 		return -ENOMEM;
+	for (size_t i = 0; i < p->n_items; i++) {
+		if (p->c->segments[p->items[i].segment].is_later)
+			p->states[i] = LATER;
+	}
 	mark_included(p);
 	for (size_t i = 0; i < p->n_items; i++) {
 		if (p->states[i] == UNKNOWN)
 			mark_chain(p, i);
 	}
-	return report_broken(p);
+	if (p->c->options.not_after_ms == 0)
+		return report_broken(p);
+	for (size_t i = 0; i < p->n_items; i++)
+		p->is_early = p->is_early || p->states[i] == BROKEN;
+	return 0;
 }
 
 /* The needed item that no other needed one names as the one before it; NONE: none is needed. */
@@ -432,6 +372,7 @@ static void add_checkpoint(struct planner *p, struct catalogue_plan *plan)
 	plan->has_checkpoint = true;
 	plan->checkpoint_number = p->checkpoint.number;
 	plan->last = p->checkpoint.position;
+	plan->time_ms = p->checkpoint.created_ms;
 }
 
 static void add_segment(
@@ -445,6 +386,7 @@ static void add_segment(
 		add_section(plan, key, &entries[i], i == 0);
 	}
 	plan->last = *position_of(p, item);
+	plan->time_ms = created_ms(p, item);
 }
 
 static int make_plan(struct planner *p, struct catalogue_plan *plan)
@@ -460,6 +402,7 @@ static int make_plan(struct planner *p, struct catalogue_plan *plan)
 		add_checkpoint(p, plan);
 	for (size_t i = p->n_chain; i-- > 0;)
 		add_segment(p, p->chain[i], plan);
+	plan->is_early = p->is_early;
 	check_holes(p, plan);
 	return 0;
 }
@@ -473,7 +416,7 @@ int catalogue_plan(const struct catalogue *c, uint32_t account, enum backend_pri
 	int r;
 
 	*ret_message = NULL;
-	find_items(&p);
+	p.items = catalogue_items(c, account, &p.n_items);
 	r = find_checkpoint(&p);
 	if (r == 0 && !p.has_checkpoint && p.n_items == 0)
 		r = -ENOENT;
@@ -481,6 +424,8 @@ int catalogue_plan(const struct catalogue *c, uint32_t account, enum backend_pri
 		r = mark_items(&p);
 	if (r == 0)
 		r = follow_chain(&p);
+	if (r == 0 && !p.has_checkpoint && p.n_chain == 0)
+		r = -ENOENT;
 	if (r == 0)
 		r = make_plan(&p, &plan);
 	if (r == 0)

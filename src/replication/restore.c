@@ -221,6 +221,8 @@ static void answer(struct job *job, int error)
 		.is_uncertain = job->plan.is_uncertain,
 		.n_sections = job->plan.n_sections,
 		.stored_bytes = job->plan.stored_bytes,
+		.time_ms = job->plan.time_ms,
+		.is_early = job->plan.is_early,
 	};
 	struct list_node *node;
 

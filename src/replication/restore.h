@@ -37,6 +37,8 @@ struct restore_result {
 	struct position last; /* of the account's last change: what its next segment has to name */
 	bool is_uncertain;
 	uint64_t n_sections, stored_bytes;
+	int64_t time_ms; /* of the cut that it ends with */
+	bool is_early;   /* catalogue_plan.is_early */
 };
 
 typedef void restore_done_fn(void *arg, const struct restore_result *result);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -151,4 +152,21 @@ int file_io_make_directories(const char *path, mode_t mode)
 	if (r == 0 && mkdir(path, mode) < 0 && errno != EEXIST)
 		r = -errno;
 	return r;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)st;
+	(void)kind;
+	(void)where;
+	return remove(path) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+int file_io_remove_tree(const char *path)
+{
+	enum { OPEN_DIRECTORIES = 16 };
+
+	if (nftw(path, remove_one, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return 0;
 }

@@ -28,4 +28,8 @@ int file_io_make_directories(const char *path, mode_t mode);
 /* Makes what was created, renamed or removed in the directory durable. */
 int file_io_sync_directory(const char *path);
 
+/* Removes the directory and all below it, on its filesystem; symlinks are not followed. Success
+ * when it is not there. */
+int file_io_remove_tree(const char *path);
+
 #endif
