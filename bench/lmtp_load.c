@@ -3,10 +3,11 @@
  * per connection, a message built beforehand of which only the Message-ID changes, commands
  * pipelined as an MTA does it.
  *
- *     lmtp_load -s SOCKET [-c CONNECTIONS] [-n MAILS] [-b BYTES] [-u USERS] [-p PREFIX]
+ *     lmtp_load -s SOCKET [-c CONNECTIONS] [-n MAILS] [-b BYTES] [-u USERS] [-p PREFIX] [-g MS]
  *
- * The mails go to PREFIX1..PREFIXn in turn. Prints one line of JSON: mails, failed, seconds, and
- * the latency of one delivery (RSET to the final reply) in microseconds.
+ * The mails go to PREFIX1..PREFIXn in turn, with pauses of random length up to MS before each.
+ * Prints one line of JSON: mails, failed, seconds, and the latency of one delivery (RSET to the
+ * final reply) in microseconds.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -28,6 +29,7 @@ struct options {
 	unsigned users;
 	unsigned mails;
 	size_t size_bytes;
+	unsigned gap_ms;
 };
 
 /* One connection and what it measured. */
@@ -187,17 +189,26 @@ static bool deliver(struct client *client, unsigned number, const char *message,
 	return false;
 }
 
+static void pause_before(const struct client *client, unsigned *seed)
+{
+	if (client->options->gap_ms > 0)
+		usleep((useconds_t)rand_r(seed) % (client->options->gap_ms * 1000));
+}
+
 static void *client_main(void *arg)
 {
 	struct client *client = arg;
+	unsigned seed = (unsigned)client->fd;
 	size_t len, id_at;
 	char *message = build_message(client->options->size_bytes, &len, &id_at);
 	unsigned number;
 
 	while ((number = atomic_fetch_add(&next_mail, 1)) < client->options->mails) {
 		char digits[9];
-		double begun = now_s();
+		double begun;
 
+		pause_before(client, &seed);
+		begun = now_s();
 		snprintf(digits, sizeof(digits), "%08u", number % 100000000);
 		memcpy(message + id_at, digits, 8);
 		if (deliver(client, number, message, len))
@@ -232,7 +243,7 @@ static void parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "s:c:n:b:u:p:")) != -1) {
+	while ((c = getopt(argc, argv, "s:c:n:b:u:p:g:")) != -1) {
 		switch (c) {
 		case 's':
 			options.socket_path = optarg;
@@ -252,13 +263,16 @@ static void parse_options(int argc, char **argv)
 		case 'u':
 			options.users = number_option(optarg, 'u');
 			break;
+		case 'g':
+			options.gap_ms = number_option(optarg, 'g');
+			break;
 		default:
 			exit(2);
 		}
 	}
 	if (options.socket_path == NULL || optind != argc || strlen(options.prefix) > 64) {
 		fprintf(stderr, "usage: lmtp_load -s SOCKET [-c CONNECTIONS] [-n MAILS] [-b BYTES] "
-				"[-u USERS] [-p PREFIX]\n");
+				"[-u USERS] [-p PREFIX] [-g MS]\n");
 		exit(2);
 	}
 }

@@ -13,11 +13,20 @@ struct client_request {
 	const char *path;
 	const char *body; /* JSON, or NULL */
 	uint64_t timeout_ms;
+
+	/* For an answer in lines, if all is well: called with each when it comes, without its
+	 * newline; then timeout_ms is how long the daemon may say nothing, and `body` is what is
+	 * behind the last newline. NULL: the answer is collected. */
+	void (*take_line)(void *arg, const char *line);
+	void *arg;
 };
+
+#define CLIENT_SERVER_BYTES 64
 
 struct client_answer {
 	long http_status;
-	char *body; /* malloc()ed, NUL-terminated */
+	char server[CLIENT_SERVER_BYTES]; /* as it calls itself; "": it does not */
+	char *body;                       /* malloc()ed, NUL-terminated */
 };
 
 /* Blocks. -ECONNREFUSED when nobody listens, -ETIMEDOUT, -EIO; *ret_message says what to do. */

@@ -54,11 +54,31 @@ static int ask_mount(const char *target, char **ret, char **ret_message)
 	return *ret != NULL ? 0 : -ENOMEM;
 }
 
+static int find_by_url(const char *url, char **ret, char **ret_message)
+{
+	struct mount_entry entry;
+	int r = mount_table_find_source(MOUNT_TABLE_FSTYPE, url, &entry);
+
+	if (r == -EEXIST)
+		return message_set(ret_message, r,
+			"'%s' is mounted more than once here; name one of its mountpoints", url);
+	if (r < 0)
+		return message_set(ret_message, r,
+			"'%s' is not mounted here under exactly this name; name its mountpoint or "
+			"its state directory",
+			url);
+	r = ask_mount(entry.mountpoint, ret, ret_message);
+	mount_entry_done(&entry);
+	return r;
+}
+
 int find_daemon(const char *target, char **ret, char **ret_message)
 {
 	CLEANUP_FREE char *path = NULL;
 	struct stat st;
 
+	if (strstr(target, "://") != NULL)
+		return find_by_url(target, ret, ret_message);
 	if (is_mount(target))
 		return ask_mount(target, ret, ret_message);
 	if (stat(target, &st) < 0)

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "admin/client.h"
-#include "admin/find_daemon.h"
 #include "config/option_list.h"
 #include "util/cleanup.h"
 #include "util/text_list.h"
@@ -48,56 +46,74 @@ void verb_print_help(const struct admin_verb *verb)
 
 /* ---- the command line */
 
-static enum admin_status take_positional(struct verb_arguments *arguments, int n, char **words)
+static enum admin_status take_words(struct verb_arguments *arguments, int n, char **words)
 {
 	if (n == 0)
 		return verb_usage(arguments->verb, "no MOUNTPOINT given");
-	if (n > 1)
+	if (n > 1 && !arguments->takes_words)
 		return verb_usage(arguments->verb, "one word too many: '%s'", words[1]);
 	arguments->target = words[0];
+	arguments->words = words + 1;
+	arguments->n_words = (size_t)n - 1;
 	return ADMIN_OK;
 }
 
-static enum admin_status take_value(struct verb_arguments *arguments, const char *text)
+static enum admin_status take_option(
+	const struct verb_arguments *arguments, const struct verb_option *option, const char *text)
 {
-	if (arguments->take(text, &arguments->value) < 0)
-		return verb_usage(
-			arguments->verb, "'%s' is no value for --%s", text, arguments->option);
+	if (option->flag != NULL)
+		*option->flag = true;
+	if (option->take != NULL && option->take(text, option->value) < 0)
+		return verb_usage(arguments->verb, "'%s' is no value for --%s", text, option->name);
 	return ADMIN_OK;
+}
+
+/* For getopt_long(): the verb's own options give FIRST_OWN and up. */
+#define FIRST_OWN 256
+
+static void list_options(
+	const struct verb_arguments *arguments, struct option options[VERB_MAX_OPTIONS + 3])
+{
+	const struct verb_option *own = arguments->options;
+	size_t n = 0;
+
+	options[n++] = (struct option){"help", no_argument, NULL, 'h'};
+	options[n++] = (struct option){"json", no_argument, NULL, 'j'};
+	for (int i = 0; own != NULL && own[i].name != NULL && i < VERB_MAX_OPTIONS; i++)
+		options[n++] = (struct option){own[i].name,
+			own[i].take != NULL ? required_argument : no_argument, NULL, FIRST_OWN + i};
+	options[n] = (struct option){NULL, 0, NULL, 0};
 }
 
 enum admin_status verb_parse(
 	struct verb_arguments *arguments, int argc, char **argv, bool *ret_done)
 {
-	const struct option options[] = {
-		{"help", no_argument, NULL, 'h'},
-		{"json", no_argument, NULL, 'j'},
-		{arguments->option, required_argument, NULL, 'v'},
-		{NULL, 0, NULL, 0},
-	};
+	struct option options[VERB_MAX_OPTIONS + 3];
 	enum admin_status status = ADMIN_OK;
 	int option;
 
+	list_options(arguments, options);
 	*ret_done = true;
 	optind = 0;
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+	while (status == ADMIN_OK &&
+		(option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (option == 'h') {
 			verb_print_help(arguments->verb);
 			return ADMIN_OK;
 		}
 		if (option == 'j')
 			arguments->json = true;
-		else if (option == 'v')
-			status = take_value(arguments, optarg);
+		else if (option >= FIRST_OWN)
+			status = take_option(
+				arguments, &arguments->options[option - FIRST_OWN], optarg);
 		else
 			status = verb_usage(arguments->verb, "%s '%s'",
 				option == ':' ? "no value behind" : "unknown option",
 				argv[optind - 1]);
-		if (status != ADMIN_OK)
-			return status;
 	}
-	status = take_positional(arguments, argc - optind, argv + optind);
+	if (status == ADMIN_OK)
+		status = take_words(arguments, argc - optind, argv + optind);
 	*ret_done = status != ADMIN_OK;
 	return status;
 }
@@ -127,62 +143,6 @@ enum admin_status verb_take_options(
 		status = take_one(option, options);
 	}
 	return status;
-}
-
-/* ---- asking the daemon */
-
-/* The daemon said no: its reason, for people or as it is. */
-static enum admin_status report_refusal(
-	const struct verb_arguments *arguments, const struct client_answer *answer)
-{
-	json_t *root = json_loads(answer->body, 0, NULL);
-	const char *reason = json_string_value(json_object_get(root, "error"));
-
-	if (arguments->json && root != NULL)
-		fputs(answer->body, stdout);
-	(void)verb_fail("%s: %s", arguments->target,
-		reason != NULL ? reason : "the daemon's answer makes no sense");
-	json_decref(root);
-	return ADMIN_FAILED;
-}
-
-enum admin_status verb_ask(const struct verb_arguments *arguments, const char *method,
-	const char *path, const char *body, uint64_t timeout_ms, char **ret_body)
-{
-	struct client_request request = {
-		.method = method, .path = path, .body = body, .timeout_ms = timeout_ms};
-	CLEANUP_FREE char *socket_path = NULL;
-	CLEANUP_FREE char *message = NULL;
-	struct client_answer answer = {0};
-	enum admin_status status = ADMIN_OK;
-
-	if (find_daemon(arguments->target, &socket_path, &message) < 0)
-		return verb_fail("%s", message != NULL ? message : "out of memory");
-	if (client_ask(socket_path, &request, &answer, &message) < 0)
-		return verb_fail("%s", message != NULL ? message : "out of memory");
-	if (answer.http_status == 200)
-		*ret_body = TAKE_PTR(answer.body);
-	else
-		status = report_refusal(arguments, &answer);
-	free(answer.body);
-	return status;
-}
-
-enum admin_status verb_take_json(const struct verb_arguments *arguments, char *body, json_t **ret)
-{
-	CLEANUP_FREE char *text = body;
-	json_t *root = NULL;
-
-	*ret = NULL;
-	if (arguments->json) {
-		fputs(text, stdout);
-		return ADMIN_OK;
-	}
-	root = json_loads(text, 0, NULL);
-	if (root == NULL)
-		return verb_fail("%s: the daemon's answer makes no sense", arguments->target);
-	*ret = root;
-	return ADMIN_OK;
 }
 
 /* ---- for people */

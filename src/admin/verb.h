@@ -27,22 +27,33 @@ struct admin_verb {
 };
 
 extern const struct admin_verb verb_format, verb_status, verb_flush, verb_evict, verb_metrics,
-	verb_dump, verb_export, verb_restore, verb_fsck, verb_help;
+	verb_warm, verb_dump, verb_export, verb_restore, verb_fsck, verb_help;
 
 /* All verbs, NULL at the end. */
 extern const struct admin_verb *const admin_verbs[];
 
 /* ---- for the verbs */
 
-/* What the command line of a verb has in common. `option`, if there is one, takes a value that
- * `take` understands; -EINVAL or -ERANGE when it does not. */
+/* One option of a verb: a flag, or a value that `take` understands (-EINVAL or -ERANGE when it does
+ * not). What is not given keeps its value. */
+struct verb_option {
+	const char *name; /* NULL: the end of the list */
+	bool *flag;       /* set when the option is given; may be NULL with a value */
+	int (*take)(const char *text, uint64_t *ret);
+	uint64_t *value;
+};
+
+#define VERB_MAX_OPTIONS 8
+
+/* What the command line of a verb has in common: [OPTIONS] TARGET [WORD...] and --json. */
 struct verb_arguments {
 	const struct admin_verb *verb;
-	const char *option;
-	int (*take)(const char *value, uint64_t *ret);
-	uint64_t value; /* of the option; what it was before when it is not given */
+	const struct verb_option *options; /* NULL: none but --json */
+	bool takes_words;                  /* behind the target */
 	bool json;
-	const char *target; /* the one positional argument */
+	const char *target;
+	char **words; /* of argv */
+	size_t n_words;
 };
 
 /* ADMIN_OK: go on. Else *ret_done is set and the returned status is the verb's. */
@@ -71,6 +82,23 @@ enum admin_status verb_ask(const struct verb_arguments *arguments, const char *m
 /* For answers in JSON: with --json prints the body as it is and sets *ret NULL, else *ret is the
  * object (json_decref() it). Frees the body. */
 enum admin_status verb_take_json(const struct verb_arguments *arguments, char *body, json_t **ret);
+
+/* As verb_ask() for long work, which answers in lines: shows how far it is on a terminal. On
+ * success *ret is the result (json_decref() it). A failure has been printed. */
+enum admin_status verb_work(const struct verb_arguments *arguments, const char *path,
+	const json_t *request, json_t **ret);
+
+/* Complains of each account that the result says it did not work for; ADMIN_FAILED if there are. */
+enum admin_status verb_report_failures(
+	const struct verb_arguments *arguments, const json_t *result);
+
+/* {"accounts": the words behind the target}, or {} without words; NULL: they are not UTF-8, which
+ * has been printed. */
+json_t *verb_request(const struct verb_arguments *arguments);
+
+/* Fields of an answer: 0 and "?" when there is none. */
+uint64_t verb_number(const json_t *root, const char *name);
+const char *verb_text(const json_t *root, const char *name);
 
 /* "1.5 GiB", "3 h 12 min": `text` has 32 bytes. Returns it. */
 const char *verb_size_text(uint64_t size_bytes, char *text);

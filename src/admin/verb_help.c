@@ -9,6 +9,7 @@ const struct admin_verb *const admin_verbs[] = {
 	&verb_status,
 	&verb_flush,
 	&verb_evict,
+	&verb_warm,
 	&verb_metrics,
 	&verb_dump,
 	&verb_export,

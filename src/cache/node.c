@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache/adoption.h"
+#include "cache/backlog.h"
 #include "cache/body_evictor.h"
 #include "cache/body_fetcher.h"
 #include "cache/body_uploader.h"
@@ -17,6 +18,7 @@
 #include "cache/replay.h"
 #include "cache/torn_write.h"
 #include "util/clock.h"
+#include "util/log.h"
 
 #define DEFAULT_CHANGES_BYTES (UINT64_C(64) << 20)
 #define KEEP_LOG_BYTES (UINT64_C(256) << 20) /* log_scan.h */
@@ -50,6 +52,7 @@ static int make_parts(struct node *node, const struct node_options *o, uint64_t 
 	node->commit = commit_new(node->store);
 	node->accounts = account_table_new(node);
 	node->adoption = adoption_new(node);
+	node->backlog = backlog_new(node, o->backlog_bytes, o->backlog_age_ms);
 	if (o->journal) {
 		node->changes = change_set_new(o->changes_limit_bytes != 0 ? o->changes_limit_bytes
 									   : DEFAULT_CHANGES_BYTES);
@@ -66,9 +69,9 @@ static int make_parts(struct node *node, const struct node_options *o, uint64_t 
 	node->packer = o->journal ? packer_new(node) : NULL;
 	node->torn_writes = torn_writes_new(node, o->torn_settle_ms);
 	if (node->commit == NULL || node->accounts == NULL || node->adoption == NULL ||
-		node->inodes == NULL || node->locks == NULL || node->refs == NULL ||
-		node->fetcher == NULL || node->uploader == NULL || node->evictor == NULL ||
-		node->reaper == NULL || node->torn_writes == NULL ||
+		node->backlog == NULL || node->inodes == NULL || node->locks == NULL ||
+		node->refs == NULL || node->fetcher == NULL || node->uploader == NULL ||
+		node->evictor == NULL || node->reaper == NULL || node->torn_writes == NULL ||
 		(o->journal && node->packer == NULL))
 		return -ENOMEM;
 	return 0;
@@ -121,6 +124,7 @@ int node_open(const struct node_options *o, struct node **ret, char **ret_messag
 	node->backend = o->backend;
 	node->account_depth = o->account_depth;
 	node->strict_sync = o->strict_sync;
+	node->ack = o->ack;
 	node->plain_puts = o->plain_puts;
 	r = store_open(&store, &node->store, ret_message);
 	if (r == 0)
@@ -152,15 +156,18 @@ void node_get_figures(struct node *node, struct node_figures *ret)
 	struct commit_figures commits;
 	struct body_uploader_figures uploads;
 	struct body_fetcher_figures fetches;
+	struct backlog_figures backlog;
 	struct packer_figures packs;
 
 	packer_get_figures(node->packer, &packs);
 	commit_get_figures(node->commit, &commits);
 	body_uploader_get_figures(node->uploader, &uploads);
 	body_fetcher_get_figures(node->fetcher, &fetches);
+	backlog_get_figures(node->backlog, &backlog);
 	*ret = (struct node_figures){
 		.commits = commits.syncs,
-		.sync_requests = commits.waits + atomic_load(&node->syncs_elided),
+		.sync_requests = commits.waits + atomic_load(&node->syncs_elided) +
+				 atomic_load(&node->remote_waits),
 		.syncs_covered = commits.covered,
 		.syncs_elided = atomic_load(&node->syncs_elided),
 		.body_cache_bytes = body_evictor_local_bytes(node->evictor),
@@ -180,6 +187,12 @@ void node_get_figures(struct node *node, struct node_figures *ret)
 		.backend_error = backend_error(node),
 		.store_error = commits.error,
 		.free_disk_bytes = store_free_disk_bytes(node->store),
+		.remote_waits = atomic_load(&node->remote_waits),
+		.backlog_bytes = backlog.bytes,
+		.backlog_age_ms = backlog.age_ms,
+		.backlog_refused = backlog.refused,
+		.backlog_is_full = backlog.is_full,
+		.is_fenced = node_is_fenced(node),
 	};
 }
 
@@ -205,6 +218,15 @@ int node_flush(struct node *node, uint32_t timeout_ms)
 	return r == 0 ? commit_now(node->commit) : r;
 }
 
+uint64_t node_account_bytes(struct node *node, uint32_t account)
+{
+	struct key from = key_account_begin(account);
+	struct key to = key_account_end(account);
+
+	return store_disk_bytes(node->store, STORE_META, &from, &to) +
+	       store_disk_bytes(node->store, STORE_DATA, &from, &to);
+}
+
 int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_bytes)
 {
 	int r = body_evictor_shrink(node->evictor, keep_bytes, ret_evicted_bytes);
@@ -218,6 +240,17 @@ void node_set_replication(struct node *node, const struct node_replication *repl
 {
 	node->replication = replication != NULL ? *replication : (struct node_replication){0};
 	object_reaper_set_replication(node->reaper, &node->replication);
+}
+
+void node_fence(struct node *node)
+{
+	if (!atomic_exchange(&node->is_fenced, true))
+		log_error("another node has taken over: everything here gives ESTALE from now on");
+}
+
+bool node_is_fenced(struct node *node)
+{
+	return atomic_load(&node->is_fenced);
 }
 
 void node_close(struct node *node)
@@ -239,6 +272,7 @@ void node_close(struct node *node)
 	commit_free(node->commit);
 	account_table_free(node->accounts);
 	adoption_free(node->adoption);
+	backlog_free(node->backlog);
 	inode_cache_free(node->inodes);
 	inode_locks_free(node->locks);
 	inode_refs_free(node->refs);

@@ -25,6 +25,9 @@ struct node_options {
 	uint64_t memory_bytes;        /* for caches in memory; 0: the default */
 	uint64_t commit_interval_ms;  /* how long a body may wait for its upload */
 	uint64_t torn_settle_ms;      /* torn_write.h; 0: the default */
+	enum node_ack ack;            /* of accounts without one of their own (fs_set_acks()) */
+	uint64_t backlog_bytes;       /* backlog.h; 0: the default */
+	uint64_t backlog_age_ms;      /* backlog.h; 0: the default */
 	bool strict_sync;             /* sync=strict: no sync is left to the next one */
 	bool journal;                 /* note what changes, for a journal (cut.h) */
 	uint64_t changes_limit_bytes; /* the ceiling of these notes in memory; 0: the default */
@@ -35,6 +38,7 @@ struct node_figures {
 	uint64_t commits;          /* synced group commits */
 	uint64_t sync_requests;    /* fsyncs and publishes that programs asked for */
 	uint64_t syncs_covered;    /* answered at once, nothing new since the last commit */
+	uint64_t remote_waits;     /* of these, those that waited for the backend's */
 	uint64_t syncs_elided;     /* left to the sync that follows (file_class.h) */
 	uint64_t body_cache_bytes; /* local copies of bodies, clean and dirty */
 	uint64_t body_cache_limit_bytes;
@@ -49,6 +53,10 @@ struct node_figures {
 	int backend_error; /* 0, or why the last put, get or removal failed */
 	int store_error;   /* 0, or why the store takes no more changes */
 	uint64_t free_disk_bytes;
+	uint64_t backlog_bytes, backlog_age_ms; /* changed here and not on the backend */
+	uint64_t backlog_refused;               /* changes that were refused because of it */
+	bool backlog_is_full;
+	bool is_fenced;
 };
 
 /* Opens, recovers (orphans, interrupted uploads) and starts the background threads.
@@ -61,6 +69,9 @@ void node_get_figures(struct node *node, struct node_figures *ret);
  * is so and the store is synced, or at the deadline with -ETIMEDOUT or the backend's error. */
 int node_flush(struct node *node, uint32_t timeout_ms);
 
+/* About what is here of an account on the disk; changes of the last while are not counted. */
+uint64_t node_account_bytes(struct node *node, uint32_t account);
+
 /* Drops local copies of clean bodies until at most `keep_bytes` are left. */
 int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_bytes);
 
@@ -72,11 +83,20 @@ struct node_replication {
 
 	/* Begins to load an account; adoption_finish() follows exactly once, from any thread. */
 	void (*load)(void *arg, uint32_t account);
+
+	/* Age of the oldest change that is not on the backend, in ms; 0: all is. Does not block.
+	 * May be NULL. */
+	uint64_t (*lag)(void *arg);
 	void *arg;
 
 	/* How long objects are kept after the journal has it that nothing refers to them. */
 	uint64_t retention_ms;
 };
+
+/* The accounts are another node's now: changes and syncs give ESTALE from now on, and nothing is
+ * served any more. Also happens by itself when node_replication.wait gives -ESTALE. */
+void node_fence(struct node *node);
+bool node_is_fenced(struct node *node);
 
 /* Before anything is served; NULL when all is over. */
 void node_set_replication(struct node *node, const struct node_replication *replication);

@@ -16,6 +16,7 @@
 #include "util/lock.h"
 
 struct adoption;
+struct backlog;
 struct body_fetcher;
 struct body_uploader;
 struct body_evictor;
@@ -45,6 +46,10 @@ struct node {
 	struct lock pack_lock; /* pack_live.h; behind the locks of inodes */
 	struct torn_writes *torn_writes;
 	struct node_replication replication; /* no functions: there is none */
+	struct backlog *backlog;
+	_Atomic bool is_fenced;
+	enum node_ack ack;
+	_Atomic uint64_t remote_waits;
 	uint32_t account_depth;
 	bool strict_sync;
 	bool plain_puts;

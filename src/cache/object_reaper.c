@@ -182,23 +182,22 @@ static unsigned int without_failed(
 struct later {
 	struct garbage waiting[ROUND]; /* for the journal */
 	unsigned int n_waiting;
-	bool has_more;   /* than these */
 	uint64_t due_ms; /* since 1970: when the next of the others may go; UINT64_MAX */
 };
 
-static bool may_go(struct object_reaper *reaper, const struct garbage *g, uint64_t retention_ms,
-	struct later *later)
+static bool may_go(struct object_reaper *reaper, const struct garbage *g,
+	const struct node_replication *replication, struct later *later)
 {
-	uint64_t due_ms = g->record.dead_ms + retention_ms;
+	uint64_t due_ms = g->record.dead_ms + replication->retention_ms;
 
 	if (reaper->node->changes == NULL || g->record.state == OBJECT_UNUSED)
 		return true;
+	if (replication->wait == NULL)
+		return false;
 	if (g->record.state == OBJECT_WAITS) {
 		if (later->n_waiting < ROUND)
 			later->waiting[later->n_waiting++] = *g;
-		else
-			later->has_more = true;
-		return false;
+		return false; /* what has no room now has it in the next look */
 	}
 	if (due_ms > (uint64_t)clock_realtime_ms()) {
 		later->due_ms = due_ms < later->due_ms ? due_ms : later->due_ms;
@@ -212,13 +211,13 @@ static unsigned int without_early(
 	struct object_reaper *reaper, struct garbage *batch, unsigned int n, struct later *later)
 {
 	unsigned int kept = 0;
-	uint64_t retention_ms;
+	struct node_replication replication;
 
 	lock_acquire(&reaper->replication_lock);
-	retention_ms = reaper->replication.retention_ms;
+	replication = reaper->replication;
 	lock_release(&reaper->replication_lock);
 	for (unsigned int i = 0; i < n; i++) {
-		if (may_go(reaper, &batch[i], retention_ms, later))
+		if (may_go(reaper, &batch[i], &replication, later))
 			batch[kept++] = batch[i];
 	}
 	return kept;
@@ -303,23 +302,13 @@ static int wait_for_journal(struct object_reaper *reaper, const struct later *la
 	return r;
 }
 
-static bool has_journal(struct object_reaper *reaper)
-{
-	bool has;
-
-	lock_acquire(&reaper->replication_lock);
-	has = reaper->replication.wait != NULL;
-	lock_release(&reaper->replication_lock);
-	return has;
-}
-
 static int see_later(struct object_reaper *reaper, const struct later *later)
 {
 	uint64_t now_ms = (uint64_t)clock_realtime_ms();
 
 	if (later->due_ms != UINT64_MAX)
 		look_again(reaper, later->due_ms > now_ms ? later->due_ms - now_ms : 0);
-	return later->n_waiting > 0 && has_journal(reaper) ? wait_for_journal(reaper, later) : 0;
+	return later->n_waiting > 0 ? wait_for_journal(reaper, later) : 0;
 }
 
 /* ---- the turns */

@@ -1,4 +1,5 @@
 #include <config.h>
+#include "cache/adoption.h"
 #include "cache/packer.h"
 
 #include <errno.h>
@@ -359,7 +360,10 @@ int packer_pack_all(
 	int r = tally(node, &t), one;
 
 	while (r != -ECANCELED && r != -ETIMEDOUT && take_largest(&t, &account, &bytes)) {
+		if (adoption_enter(node, account) < 0)
+			continue; /* it has gone meanwhile, or is about to */
 		one = packer_pack_account(node, account, options, figures);
+		adoption_leave(node, account);
 		r = r == 0 ? one : r;
 	}
 	map64_done(&t.bytes);

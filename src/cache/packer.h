@@ -44,10 +44,10 @@ struct packer_figures {
 	uint64_t copied_bytes;       /* by that */
 };
 
-/* Packs what is small and dirty of the account, then rewrites packs. Blocks for the backend, in its
- * background's priority; one account at a time, so also for others. Adds to *figures. Not durable
- * by itself: as any change. -ETIMEDOUT, -ECANCELED (stopping), errors of backend and store: what
- * was not recorded is dirty as before. */
+/* The account is here and stays (adoption.h). Packs what is small and dirty of it, then rewrites
+ * packs. Blocks for the backend, in its background's priority; one account at a time, so also for
+ * others. Adds to *figures. Not durable by itself: as any change. -ETIMEDOUT, -ECANCELED
+ * (stopping), errors of backend and store: what was not recorded is dirty as before. */
 int packer_pack_account(struct node *node, uint32_t account, const struct packer_options *options,
 	struct packer_figures *figures);
 

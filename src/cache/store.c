@@ -316,6 +316,21 @@ uint64_t store_free_disk_bytes(struct store *store)
 	return atomic_load(&store->free_disk_bytes);
 }
 
+uint64_t store_disk_bytes(
+	struct store *store, enum store_table table, const struct key *from, const struct key *to)
+{
+	const char *const begin[] = {(const char *)from->bytes};
+	const char *const end[] = {(const char *)to->bytes};
+	uint64_t size_bytes = 0;
+	char *error = NULL;
+
+	rocksdb_approximate_sizes_cf(store->db, store->tables[table], 1, begin, &from->size_bytes,
+		end, &to->size_bytes, &size_bytes, &error);
+	if (error != NULL)
+		(void)translate(error, "measure");
+	return error == NULL ? size_bytes : 0;
+}
+
 void store_compact(struct store *store, enum store_table table)
 {
 	rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();

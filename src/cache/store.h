@@ -141,6 +141,11 @@ void store_iterator_free(struct store_iterator *it);
 int store_check_space(struct store *store);
 uint64_t store_free_disk_bytes(struct store *store);
 
+/* About what the records from `from` up to but without `to` take on the disk; those that are in
+ * memory and the log only are not counted. Does not read them. */
+uint64_t store_disk_bytes(
+	struct store *store, enum store_table table, const struct key *from, const struct key *to);
+
 /* Rewrites what is deleted or overwritten away, to give disk space back. Blocks for long. */
 void store_compact(struct store *store, enum store_table table);
 

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include "cache/backlog.h"
 #include "cache/body_evictor.h"
 #include "cache/body_uploader.h"
 #include "cache/node_private.h"
@@ -35,6 +36,7 @@ void transaction_put(struct transaction *t, enum store_table table, const struct
 	const void *data, size_t size_bytes)
 {
 	store_batch_put(t->batch, table, key, data, size_bytes);
+	t->changed_bytes += key->size_bytes + size_bytes;
 	if (t->node->changes != NULL)
 		change_list_add(&t->changes, table, key);
 }
@@ -122,6 +124,7 @@ static void publish(struct transaction *t)
 		t->inodes[i]->changed_lsn = lsn;
 		inode_cache_put(t->node->inodes, t->inodes[i]);
 	}
+	backlog_note(t->node->backlog, t->changed_bytes);
 	if (t->upload_ino != 0)
 		body_uploader_enqueue(t->node->uploader, t->upload_ino, t->upload_now);
 	if (t->dirtied_bytes != 0 && t->node->packer != NULL)

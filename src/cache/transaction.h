@@ -25,6 +25,7 @@ struct transaction {
 	bool upload_now;           /* without its delay */
 	uint64_t dirtied_bytes;    /* so much at most waits for the packer now */
 	bool has_garbage;          /* there are new KEY_NODE_GARBAGE records */
+	uint64_t changed_bytes;    /* about: of records that were put */
 	int64_t local_bytes;       /* by so much the local bytes of bodies change */
 };
 

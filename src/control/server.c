@@ -9,12 +9,14 @@
 #include <unistd.h>
 #include "control/actions.h"
 #include "control/listen.h"
+#include "control/stream.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/message.h"
 
 #define IDLE_TIMEOUT_S 30
 #define CONNECTION_MEMORY_BYTES 16384
+#define FIRST_BODY_BYTES 1024
 
 struct control_server {
 	const struct control_subject *subject;
@@ -29,33 +31,46 @@ static const struct route {
 	control_action_fn *action;
 } routes[] = {
 	{"/v1/status", MHD_HTTP_METHOD_GET, control_action_status},
+	{"/v1/accounts", MHD_HTTP_METHOD_POST, control_action_accounts},
 	{"/v1/flush", MHD_HTTP_METHOD_POST, control_action_flush},
 	{"/v1/evict", MHD_HTTP_METHOD_POST, control_action_evict},
+	{"/v1/warm", MHD_HTTP_METHOD_POST, control_action_warm},
 	{"/metrics", MHD_HTTP_METHOD_GET, control_action_metrics},
 };
 
 /* The body of one request while it comes in. */
 struct upload {
-	size_t size_bytes;
+	size_t size_bytes, room_bytes;
 	bool too_long;
-	char data[CONTROL_MAX_BODY_BYTES];
+	char *data;
 };
 
-static enum MHD_Result reply(
-	struct MHD_Connection *connection, struct control_answer answer, const char *allowed_method)
+static struct MHD_Response *response_of(
+	const struct control_server *server, struct control_answer *answer)
 {
 	struct MHD_Response *response;
+
+	if (answer->work != NULL)
+		return control_stream_new(answer->work, &server->stopping);
+	if (answer->body == NULL)
+		return NULL;
+	response = MHD_create_response_from_buffer(
+		strlen(answer->body), answer->body, MHD_RESPMEM_MUST_FREE);
+	if (response == NULL)
+		free(answer->body);
+	return response;
+}
+
+static enum MHD_Result reply(const struct control_server *server, struct MHD_Connection *connection,
+	struct control_answer answer, const char *allowed_method)
+{
+	struct MHD_Response *response = response_of(server, &answer);
 	enum MHD_Result result;
 
-	if (answer.body == NULL)
+	if (response == NULL)
 		return MHD_NO;
-	response = MHD_create_response_from_buffer(
-		strlen(answer.body), answer.body, MHD_RESPMEM_MUST_FREE);
-	if (response == NULL) {
-		free(answer.body);
-		return MHD_NO;
-	}
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.content_type);
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_SERVER, CONTROL_SERVER_NAME);
 	if (allowed_method != NULL)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allowed_method);
 	result = MHD_queue_response(connection, answer.http_status, response);
@@ -72,7 +87,7 @@ static const struct route *find_route(const char *path)
 	return NULL;
 }
 
-/* The work may take longer than a connection may be idle. */
+/* An action may take longer than a connection may be idle. A stream is never idle: it beats. */
 static struct control_answer act(const struct route *route, struct MHD_Connection *connection,
 	const struct control_request *request)
 {
@@ -98,20 +113,45 @@ static enum MHD_Result answer_request(struct control_server *server,
 	};
 
 	if (route == NULL)
-		return reply(connection,
+		return reply(server, connection,
 			control_error(MHD_HTTP_NOT_FOUND, -ENOENT, "there is nothing at this path"),
 			NULL);
 	if (strcmp(method, route->method) != 0)
-		return reply(connection,
+		return reply(server, connection,
 			control_error(MHD_HTTP_METHOD_NOT_ALLOWED, -EINVAL, "%s needs %s",
 				route->path, route->method),
 			route->method);
 	if (upload->too_long)
-		return reply(connection,
+		return reply(server, connection,
 			control_error(MHD_HTTP_CONTENT_TOO_LARGE, -EFBIG,
 				"the body is longer than %d bytes", CONTROL_MAX_BODY_BYTES),
 			NULL);
-	return reply(connection, act(route, connection, &request), NULL);
+	return reply(server, connection, act(route, connection, &request), NULL);
+}
+
+/* What does not fit, or has no memory, is dropped and answered for at the end. */
+static void collect(struct upload *upload, const char *data, size_t data_bytes)
+{
+	size_t room_bytes = upload->room_bytes > 0 ? upload->room_bytes : FIRST_BODY_BYTES;
+	char *grown;
+
+	if (upload->too_long || data_bytes > CONTROL_MAX_BODY_BYTES - upload->size_bytes) {
+		upload->too_long = true;
+		return;
+	}
+	while (room_bytes < upload->size_bytes + data_bytes)
+		room_bytes *= 2;
+	if (room_bytes > upload->room_bytes) {
+		grown = realloc(upload->data, room_bytes);
+		if (grown == NULL) {
+			upload->too_long = true;
+			return;
+		}
+		upload->data = grown;
+		upload->room_bytes = room_bytes;
+	}
+	memcpy(upload->data + upload->size_bytes, data, data_bytes);
+	upload->size_bytes += data_bytes;
 }
 
 /* Called by libmicrohttpd at first with the headers, then with each part of the body, then with
@@ -129,12 +169,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 	}
 	if (*data_bytes == 0)
 		return answer_request(arg, connection, path, method, upload);
-	if (*data_bytes > sizeof(upload->data) - upload->size_bytes) {
-		upload->too_long = true;
-	} else {
-		memcpy(upload->data + upload->size_bytes, data, *data_bytes);
-		upload->size_bytes += *data_bytes;
-	}
+	collect(upload, data, *data_bytes);
 	*data_bytes = 0;
 	return MHD_YES;
 }
@@ -142,10 +177,14 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 static void forget_request(void *arg, struct MHD_Connection *connection, void **request_state,
 	enum MHD_RequestTerminationCode code)
 {
+	struct upload *upload = *request_state;
+
 	(void)arg;
 	(void)connection;
 	(void)code;
-	free(*request_state);
+	if (upload != NULL)
+		free(upload->data);
+	free(upload);
 	*request_state = NULL;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "control/backend_status.h"
 #include "control/json_text.h"
+#include "control/replication_status.h"
 #include "util/clock.h"
 
 enum figure_type {
@@ -42,6 +43,10 @@ static const struct figure {
 	FIGURE(objects_fetched, FIGURE_COUNTER, "Reads from the backend."),
 	FIGURE(objects_fetched_bytes, FIGURE_COUNTER, "Bytes read from the backend."),
 	FIGURE(objects_removed, FIGURE_COUNTER, "Objects removed from the backend."),
+	FIGURE(packs_put, FIGURE_COUNTER, "Packs of small bodies written to the backend."),
+	FIGURE(packs_put_bytes, FIGURE_COUNTER, "Bytes of these packs."),
+	FIGURE(bodies_packed, FIGURE_COUNTER, "Small bodies that went into packs."),
+	FIGURE(packs_rewritten, FIGURE_COUNTER, "Packs whose live content was copied into others."),
 	FIGURE(bodies_evicted, FIGURE_COUNTER, "Local copies dropped."),
 	FIGURE(free_disk_bytes, FIGURE_GAUGE, "Free space on the state directory's disk."),
 #undef FIGURE
@@ -64,16 +69,6 @@ static const char *ack_name(enum node_ack ack)
 
 /* ---- JSON */
 
-/* NULL for 0, else the name of the errno. */
-static json_t *error_json(int error)
-{
-	const char *name = strerrorname_np(-error);
-
-	if (error == 0)
-		return json_null();
-	return name != NULL ? json_string(name) : json_sprintf("errno %d", -error);
-}
-
 static json_t *figures_json(const struct node_figures *figures)
 {
 	json_t *root = json_object();
@@ -84,8 +79,9 @@ static json_t *figures_json(const struct node_figures *figures)
 		(void)json_object_set_new(
 			root, figures_table[i].name, json_integer((json_int_t)value));
 	}
-	(void)json_object_set_new(root, "backend_error", error_json(figures->backend_error));
-	(void)json_object_set_new(root, "store_error", error_json(figures->store_error));
+	(void)json_object_set_new(
+		root, "backend_error", control_error_name(figures->backend_error));
+	(void)json_object_set_new(root, "store_error", control_error_name(figures->store_error));
 	return root;
 }
 
@@ -97,6 +93,7 @@ static void add_count(void *arg, const char *opcode, uint64_t count)
 int control_status_json(
 	const struct control_subject *subject, const struct node_figures *figures, char **ret)
 {
+	struct replicator_figures replication;
 	json_t *counts = json_object();
 	json_t *root;
 	char *text;
@@ -113,6 +110,11 @@ int control_status_json(
 		counts);
 	if (root != NULL && subject->backend != NULL)
 		(void)json_object_set_new(root, "backend", control_backend_json(subject->backend));
+	if (root != NULL && subject->replicator != NULL) {
+		replicator_get_figures(subject->replicator, &replication);
+		(void)json_object_set_new(
+			root, "replication", control_replication_json(&replication));
+	}
 	text = control_json_text(root);
 	if (text == NULL)
 		return -ENOMEM;
@@ -153,6 +155,8 @@ static void print_count(void *arg, const char *opcode, uint64_t count)
 static void print_metrics(
 	FILE *out, const struct control_subject *subject, const struct node_figures *figures)
 {
+	struct replicator_figures replication;
+
 	print_metric(out, "info", "", false, "Which mailfs this is.");
 	fprintf(out, "mailfs_info{version=\"%s\",volume=\"%s\",node=\"%s\",ack=\"%s\"} 1\n",
 		PACKAGE_VERSION, subject->volume_uuid, subject->node_uuid, ack_name(subject->ack));
@@ -169,6 +173,10 @@ static void print_metrics(
 		subject->count_requests(subject->source, print_count, out);
 	if (subject->backend != NULL)
 		control_backend_metrics(out, subject->backend);
+	if (subject->replicator != NULL) {
+		replicator_get_figures(subject->replicator, &replication);
+		control_replication_metrics(out, &replication);
+	}
 }
 
 int control_status_metrics(

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "backends/registry.h"
+#include "fs/account_names.h"
 #include "backends/retry_backend.h"
 #include "cache/account_list.h"
 #include "cache/key.h"
@@ -16,6 +17,8 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/message.h"
+#include "util/mount_table.h"
+#include "util/open_files.h"
 
 #define FILE_URL_PREFIX "file://"
 
@@ -239,13 +242,46 @@ static int open_session(
 
 static void count_requests(void *source, control_take_count_fn *take, void *arg)
 {
-	session_count_requests(source, take, arg);
+	const struct stack *stack = source;
+
+	session_count_requests(stack->session, take, arg);
+}
+
+static struct open_files *list_open_files(void *source)
+{
+	const struct stack *stack = source;
+	struct open_files *files = NULL;
+	struct mount_entry entry;
+	int r = mount_table_find(stack->mountpoint, &entry);
+
+	if (r == 0) {
+		r = open_files_scan(entry.major, entry.minor, &files);
+		mount_entry_done(&entry);
+	}
+	if (r < 0)
+		log_warning("cannot find out which files are open: %s", strerror(-r));
+	return files;
+}
+
+static void drop_kernel_caches(void *source, const char *account_name)
+{
+	const struct stack *stack = source;
+	const char *name;
+	uint64_t directory;
+	int r = account_names_entry(stack->fs, account_name, &directory, &name);
+
+	if (r == 0)
+		r = session_forget_entry(stack->session, directory, name);
+	if (r < 0)
+		log_debug("the kernel keeps what it has of '%s': %s", account_name, strerror(-r));
 }
 
 static int open_control(struct stack *stack, char **ret_message)
 {
 	stack->subject = (struct control_subject){
 		.node = stack->node,
+		.fs = stack->fs,
+		.replicator = stack->replicator,
 		.backend = &stack->backend,
 		.url = stack->options->url,
 		.volume_uuid = stack->volume.uuid,
@@ -255,7 +291,9 @@ static int open_control(struct stack *stack, char **ret_message)
 		.ack = stack->ack,
 		.started_ms = clock_monotonic_ms(),
 		.count_requests = count_requests,
-		.source = stack->session,
+		.list_open_files = list_open_files,
+		.drop_kernel_caches = drop_kernel_caches,
+		.source = stack,
 	};
 	return control_server_start(
 		stack->state->control_socket_path, &stack->subject, &stack->control, ret_message);

@@ -1,7 +1,7 @@
 /*
  * startup.h: the whole stack, in its order, from command line to exit status.
  *
- *   backend, volume, state directory, node, fs, session, control server, mount, serve
+ *   backend, volume, state directory, node, replicator, fs, session, control server, mount, serve
  *
  * and the end is its mirror image. This is the only place that knows it.
  */

@@ -11,7 +11,9 @@
 
 int fs_enter(struct fs *fs, uint64_t ino)
 {
-	return adoption_enter(fs->node, key_ino_account(ino));
+	int r = fs_check_change(fs);
+
+	return r < 0 ? r : adoption_enter(fs->node, key_ino_account(ino));
 }
 
 void fs_leave(struct fs *fs, uint64_t ino)
@@ -47,6 +49,8 @@ int fs_find_absent(struct fs *fs, uint64_t parent, const char *name, uint64_t *r
 	uint64_t ino = 0;
 	int r = fs_enter(fs, parent);
 
+	if (r == -ESTALE)
+		return r;
 	if (r < 0) {
 		*ret = parent;
 		return 0;

@@ -92,6 +92,11 @@ void fs_setattr(struct fs *fs, const struct fs_caller *caller, uint64_t ino, uns
 	struct inode_lock_set locks;
 	struct inode inode;
 
+	reply.error = fs_check_change(fs);
+	if (reply.error < 0) {
+		done(arg, &reply);
+		return;
+	}
 	inode_locks_write(fs->node->locks, &ino, 1, &locks);
 	reply.error = setattr_locked(fs, caller, ino, set, values, &inode);
 	inode_locks_release(&locks);

@@ -124,6 +124,8 @@ static int create_locked(struct fs *fs, const struct creation *c, struct fs_attr
 		fs_drop_reference(fs, inode.ino);
 	else
 		fs_fill_attributes(&inode, ret);
+	if (r == 0)
+		publisher_note_file(fs->publishers, c->caller->thread, c->name, inode.ino);
 	return r;
 }
 
@@ -133,12 +135,14 @@ static int create(struct fs *fs, const struct creation *c, struct fs_attributes 
 	int r = fs_check_name(c->name);
 
 	if (r == 0)
-		r = store_check_space(fs->node->store);
+		r = fs_check_growth(fs);
 	if (r < 0)
 		return r;
 	inode_locks_write(fs->node->locks, &c->parent, 1, &locks);
 	r = create_locked(fs, c, ret);
 	inode_locks_release(&locks);
+	if (r == 0 && S_ISDIR(c->mode) && key_ino_account(c->parent) == KEY_ROOT_ACCOUNT)
+		fs_resolve_acks(fs);
 	return r;
 }
 

@@ -100,6 +100,7 @@ static int use_unstored(struct data_op *op, int error, const void *content, size
 static void fetched(void *arg, int error, const void *content, size_t content_bytes)
 {
 	struct data_op *op = arg;
+	struct node *node = op->fs->node; /* once answered, the fs may go; the node waits for us */
 	struct extent missing;
 
 	error = use_unstored(op, error, content, content_bytes);
@@ -112,7 +113,7 @@ static void fetched(void *arg, int error, const void *content, size_t content_by
 		}
 		finish(op, error);
 	}
-	adoption_leave(op->fs->node, key_ino_account(op->ino));
+	adoption_leave(node, key_ino_account(op->ino));
 	free(op);
 }
 
@@ -281,7 +282,7 @@ void fs_write(struct fs *fs, const struct fs_caller *caller, uint64_t ino, uint6
 		.done = done,
 		.arg = arg,
 	};
-	int r = store_check_space(fs->node->store);
+	int r = fs_check_growth(fs);
 
 	if (offset > FS_FILE_MAX_BYTES || size_bytes > FS_FILE_MAX_BYTES - offset)
 		r = -EFBIG;
@@ -361,8 +362,8 @@ void fs_fallocate(struct fs *fs, const struct fs_caller *caller, uint64_t ino, i
 	};
 	int r = check_allocate(mode, offset, size_bytes);
 
-	if (r == 0 && !(mode & FALLOC_FL_PUNCH_HOLE))
-		r = store_check_space(fs->node->store);
+	if (r == 0)
+		r = mode & FALLOC_FL_PUNCH_HOLE ? fs_check_change(fs) : fs_check_growth(fs);
 	if (r < 0)
 		fs_reply_error(done, arg, r);
 	else

@@ -379,6 +379,11 @@ static const struct file_class_deferral *find_deferral(enum directory_kind paren
 	return NULL;
 }
 
+bool file_class_is_uidlist_lock(const char *name)
+{
+	return strcmp(name, FILE_CLASS_UIDLIST_LOCK) == 0;
+}
+
 /* ---- classes */
 static enum file_class classify_in_storage(enum directory_kind parent, const char *name)
 {

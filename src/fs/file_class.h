@@ -75,6 +75,10 @@ enum {
 	FILE_CLASS_BLOCK_SHIFT_TEMPORARY = 13,
 };
 
+/* Who has made it puts mails into its Maildir, and lists them (publisher.h). */
+#define FILE_CLASS_UIDLIST_LOCK "dovecot-uidlist.lock"
+bool file_class_is_uidlist_lock(const char *name);
+
 #define FILE_CLASS_ORDINARY_LIMIT_BYTES (UINT64_C(1) << 20)
 
 /*

@@ -127,49 +127,13 @@ void fs_reply_error(fs_done_fn *done, void *arg, int error)
 	done(arg, &reply);
 }
 
-/* ---- commits */
-struct commit_op {
-	fs_done_fn *done;
-	void *arg;
-};
-
-static void commit_done(void *arg, int error)
+/* ---- syncs */
+void fs_owe(struct fs *fs, uint64_t ino, uint64_t lsn)
 {
-	struct commit_op *op = arg;
-
-	fs_reply_error(op->done, op->arg, error);
-	free(op);
-}
-
-static _Atomic uint64_t *owed_of(struct fs *fs, uint64_t ino)
-{
-	return &fs->owed_lsn[map64_hash(key_ino_account(ino) + 1) % FS_OWED_SLOTS];
-}
-
-void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *done, void *arg)
-{
-	struct commit_op *op = malloc(sizeof(*op));
-	uint64_t owed = atomic_load(owed_of(fs, ino));
-	uint64_t settled = torn_writes_settle(fs->node->torn_writes, key_ino_account(ino));
-
-	if (op == NULL) {
-		fs_reply_error(done, arg, -ENOMEM);
-		return;
-	}
-	*op = (struct commit_op){.done = done, .arg = arg};
-	if (lsn < owed)
-		lsn = owed;
-	if (lsn < settled)
-		lsn = settled;
-	commit_wait(fs->node->commit, lsn, commit_done, op);
-}
-
-static void owe(struct fs *fs, const struct inode *inode)
-{
-	_Atomic uint64_t *owed = owed_of(fs, inode->ino);
-	uint64_t seen = atomic_load(owed), lsn = inode->changed_lsn;
+	_Atomic uint64_t *owed = fs_owed_of(fs, ino);
+	uint64_t seen = atomic_load(owed);
 	/* Deferred or not, what is synced is not the half of anything. */
-	uint64_t settled = torn_writes_settle(fs->node->torn_writes, key_ino_account(inode->ino));
+	uint64_t settled = torn_writes_settle(fs->node->torn_writes, key_ino_account(ino));
 
 	if (lsn < settled)
 		lsn = settled;
@@ -207,10 +171,12 @@ void fs_fsync(struct fs *fs, uint64_t ino, bool data_only, fs_done_fn *done, voi
 	inode_locks_read(fs->node->locks, ino, &locks);
 	r = node_load_inode(fs->node, ino, &inode);
 	inode_locks_release(&locks);
+	if (r == 0)
+		r = fs_check_change(fs); /* also where a sync may wait for the next one */
 	if (r < 0) {
 		fs_reply_error(done, arg, r);
 	} else if (may_defer(fs, &inode)) {
-		owe(fs, &inode);
+		fs_owe(fs, ino, inode.changed_lsn);
 		fs_reply_error(done, arg, 0);
 	} else {
 		fs_wait_for_commit(fs, ino, inode.changed_lsn, done, arg);
@@ -256,6 +222,13 @@ int fs_open(struct node *node, struct fs **ret)
 		return -ENOMEM;
 	fs->node = node;
 	lock_init(&fs->tree_lock);
+	lock_init(&fs->ack_lock);
+	map64_init(&fs->acks);
+	fs->publishers = publisher_new();
+	if (fs->publishers == NULL) {
+		fs_close(fs);
+		return -ENOMEM;
+	}
 	inode_locks_write(node->locks, &ino, 1, &locks);
 	r = node_load_inode(node, ino, &root);
 	if (r == -ENOENT)
@@ -273,6 +246,9 @@ void fs_close(struct fs *fs)
 {
 	if (fs == NULL)
 		return;
+	fs_forget_acks(fs);
+	lock_done(&fs->ack_lock);
+	publisher_free(fs->publishers);
 	lock_done(&fs->tree_lock);
 	free(fs);
 }

@@ -89,9 +89,10 @@ void fs_note_request(struct fs *fs, pid_t thread, uint64_t written_ino);
 /* ---- accounts that are not here (account.c)
  *
  * Whoever serves a request that names an inode (its own, or the directory of a name) is in that
- * account from before the call into fs/ until it returns; with -EINPROGRESS the account is on the
- * backend only, and the request is made again when fs_wait_for_account() has called `done` without
- * an error. What waits for the backend inside of fs/ stays in by itself. fs_forget() needs nothing.
+ * account from before the call into fs/ until it returns. -ESTALE: another node has the accounts
+ * now. -EINPROGRESS: the account is on the backend only, and the request is made again when
+ * fs_wait_for_account() has called `done` without an error. What waits for the backend inside of
+ * fs/ stays in by itself. fs_forget() needs nothing.
  *
  * A name may lead into another account: fs_unlink(), fs_rmdir() and fs_rename() give
  * -EINPROGRESS when that one is not here, before anything has changed. */
@@ -123,10 +124,11 @@ int fs_symlink(struct fs *fs, const struct fs_caller *caller, const char *target
 int fs_unlink(struct fs *fs, uint64_t parent, const char *name);
 int fs_rmdir(struct fs *fs, uint64_t parent, const char *name);
 
-/* Waits for a commit when the new name publishes a mail (file_class.h). `flags` are those of
- * renameat2(); -EINVAL for RENAME_WHITEOUT; -EXDEV between accounts. */
-void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,
-	const char *new_name, unsigned int flags, fs_done_fn *done, void *arg);
+/* Waits for a commit when the new name publishes a mail (file_class.h), unless the caller is one
+ * who syncs it himself (publisher.h). `flags` are those of renameat2(); -EINVAL for
+ * RENAME_WHITEOUT; -EXDEV between accounts. */
+void fs_rename(struct fs *fs, const struct fs_caller *caller, uint64_t parent, const char *name,
+	uint64_t new_parent, const char *new_name, unsigned int flags, fs_done_fn *done, void *arg);
 void fs_link(struct fs *fs, uint64_t ino, uint64_t new_parent, const char *new_name,
 	fs_done_fn *done, void *arg);
 
@@ -170,6 +172,20 @@ typedef bool fs_entry_fn(void *arg, const char *name, uint64_t ino, uint32_t mod
  * while the directory changes: an entry there all the time comes exactly once. */
 int fs_readdir(struct fs *fs, uint64_t ino, uint64_t offset, bool with_attributes,
 	fs_entry_fn *take, void *arg);
+
+/* ---- acknowledgements (ack.c) */
+
+/* Of one account another than node_options.ack. An account is named by its path below the root. */
+struct fs_ack_override {
+	const char *account;
+	bool remote;
+};
+
+/* Takes the place of all before; also for accounts that will be made later. Copied. -ENOMEM. */
+int fs_set_acks(struct fs *fs, const struct fs_ack_override *overrides, size_t n);
+
+/* By how much a change is to be delayed before it is asked for: the backend is behind. */
+uint32_t fs_delay_ms(struct fs *fs);
 
 /* ---- the whole */
 struct fs_usage {

@@ -10,7 +10,9 @@
 #include "cache/transaction.h"
 #include "fs/file_class.h"
 #include "fs/fs.h"
+#include "fs/publisher.h"
 #include "util/lock.h"
+#include "util/map64.h"
 
 #define FS_OWED_SLOTS 256
 
@@ -30,6 +32,15 @@ struct fs {
 	/* For each account (by hash): the newest change whose sync was deferred. The next sync in
 	 * that account must cover it (file_class.h). */
 	_Atomic uint64_t owed_lsn[FS_OWED_SLOTS];
+
+	/* ack.c */
+	_Atomic size_t n_acks; /* n_overrides, without the lock */
+	struct lock ack_lock;
+	struct fs_ack_override *overrides; /* owned; protected by ack_lock */
+	size_t n_overrides;                /* protected by ack_lock */
+	struct map64 acks;                 /* account + 1 -> remote; protected by ack_lock */
+
+	struct publishers *publishers;
 };
 
 struct timespec fs_now(void);
@@ -71,8 +82,27 @@ void fs_end_if_unused(struct fs *fs, uint64_t ino);
 int fs_enter_entry(struct fs *fs, uint64_t parent, uint64_t ino);
 void fs_leave_entry(struct fs *fs, uint64_t parent, uint64_t ino);
 
-/* Calls `done` when all of the account up to `lsn`, and what it owes, is durable. */
+/* -ESTALE: another node has the accounts now (node_fence()). */
+int fs_check_change(struct fs *fs);
+
+/* Also -ENOSPC: what needs room is refused, by the local disk or while the backend is too far
+ * behind (cache/backlog.h). */
+int fs_check_growth(struct fs *fs);
+
+/* Directories of accounts were made, renamed or removed: whose acknowledgement is which? Without
+ * inode locks. */
+void fs_resolve_acks(struct fs *fs);
+void fs_forget_acks(struct fs *fs);
+
+/* The newest change of the account whose sync was deferred. */
+_Atomic uint64_t *fs_owed_of(struct fs *fs, uint64_t ino);
+
+/* Calls `done` when all of the account up to `lsn`, and what it owes, is durable: on this disk, or
+ * with ack=remote on the backend. Errors are those for programs: -EIO, -ESTALE, -ENOSPC. */
 void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *done, void *arg);
+
+/* The sync of that change is left to the next one in the account that is not deferred. */
+void fs_owe(struct fs *fs, uint64_t ino, uint64_t lsn);
 
 void fs_reply_error(fs_done_fn *done, void *arg, int error);
 

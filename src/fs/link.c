@@ -98,7 +98,7 @@ void fs_link(struct fs *fs, uint64_t ino, uint64_t new_parent, const char *new_n
 	int r = op == NULL ? -ENOMEM : fs_check_name(new_name);
 
 	if (r == 0)
-		r = store_check_space(fs->node->store);
+		r = fs_check_growth(fs);
 	if (r == 0) {
 		inode_locks_write(fs->node->locks, inos, 2, &locks);
 		r = check_link(fs, ino, new_parent, &inode);

@@ -63,8 +63,9 @@ int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attrib
 		r = resolve(fs, parent, name, &ino);
 	if (r < 0)
 		return r;
-	if (fs_enter_entry(fs, parent, ino) < 0)
-		return refer_absent(fs, ino, ret);
+	r = fs_enter_entry(fs, parent, ino);
+	if (r < 0)
+		return r == -EINPROGRESS ? refer_absent(fs, ino, ret) : r;
 	r = fs_refer(fs, ino, ret);
 	fs_leave_entry(fs, parent, ino);
 	return r;

@@ -80,11 +80,15 @@ static int remove_name(struct fs *fs, uint64_t parent, const char *name, bool di
 {
 	int r = fs_check_name(name);
 
+	if (r == 0)
+		r = fs_check_change(fs);
 	if (r < 0)
 		return r;
 	do
 		r = remove_once(fs, parent, name, directory);
 	while (r == -EAGAIN);
+	if (r == 0 && directory && key_ino_account(parent) == KEY_ROOT_ACCOUNT)
+		fs_resolve_acks(fs);
 	return r;
 }
 

@@ -326,8 +326,8 @@ static int rename_between(struct renaming *n)
 	return r;
 }
 
-void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,
-	const char *new_name, unsigned int flags, fs_done_fn *done, void *arg)
+void fs_rename(struct fs *fs, const struct fs_caller *caller, uint64_t parent, const char *name,
+	uint64_t new_parent, const char *new_name, unsigned int flags, fs_done_fn *done, void *arg)
 {
 	struct renaming n = {
 		.fs = fs,
@@ -338,7 +338,15 @@ void fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_pa
 	int r = check_arguments(&n);
 
 	if (r == 0)
+		r = fs_check_change(fs);
+	if (r == 0)
 		r = parent == new_parent ? rename_until_settled(&n) : rename_between(&n);
+	if (r == 0 && key_ino_account(parent) == KEY_ROOT_ACCOUNT)
+		fs_resolve_acks(fs);
+	if (r == 0 && n.publishes && publisher_syncs(fs, caller->thread, new_parent)) {
+		fs_owe(fs, parent, n.lsn);
+		n.publishes = false;
+	}
 	if (r == 0 && n.publishes)
 		fs_wait_for_commit(fs, parent, n.lsn, done, arg);
 	else

@@ -80,7 +80,7 @@ int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value
 	if (r == 0 && size_bytes > FS_XATTR_VALUE_MAX_BYTES)
 		r = -E2BIG;
 	if (r == 0)
-		r = store_check_space(fs->node->store);
+		r = fs_check_growth(fs);
 	if (r < 0)
 		return r;
 	inode_locks_write(fs->node->locks, &ino, 1, &locks);
@@ -181,6 +181,8 @@ int fs_removexattr(struct fs *fs, uint64_t ino, const char *name)
 	struct inode_lock_set locks;
 	int r = check_xattr_name(name);
 
+	if (r == 0)
+		r = fs_check_change(fs);
 	if (r < 0)
 		return r;
 	inode_locks_write(fs->node->locks, &ino, 1, &locks);

@@ -90,10 +90,12 @@ void handle_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 void handle_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned int flags)
 {
+	struct fs_caller caller = reply_caller(req);
+
 	park_note_names(parent, name, new_parent, new_name);
 	reply_begin_waiting(req);
-	fs_rename(session_of(req)->fs, parent, name, new_parent, new_name, flags, reply_when_done,
-		req);
+	fs_rename(session_of(req)->fs, &caller, parent, name, new_parent, new_name, flags,
+		reply_when_done, req);
 }
 
 void handle_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)

@@ -17,11 +17,12 @@
 #define LOOK_AGAIN_MS 100
 
 struct parked {
-	struct list_node node; /* in `waiting` or `ready` */
+	struct list_node node; /* in `waiting`, `delayed` or `ready` */
 	struct park *park;
 	uint64_t unique;
 	uint32_t pid;
 	bool is_answered; /* protected by lock */
+	uint64_t due_ms;  /* of one that is delayed */
 	size_t size_bytes;
 	char data[];
 };
@@ -33,7 +34,8 @@ struct park {
 	struct lock lock;
 	struct lock_condition changed;
 	struct list_node waiting, ready; /* of struct parked; protected by lock */
-	uint64_t n, bytes;               /* of both; protected by lock */
+	struct list_node delayed;        /* likewise, by due time */
+	uint64_t n, bytes;               /* of all; protected by lock */
 	bool stopping;                   /* protected by lock */
 };
 
@@ -60,6 +62,7 @@ struct park *park_new(struct session *s)
 	lock_condition_init(&park->changed);
 	list_init(&park->waiting);
 	list_init(&park->ready);
+	list_init(&park->delayed);
 	return park;
 }
 
@@ -158,34 +161,36 @@ static int wait_for_room_locked(struct park *park, size_t size_bytes) REQUIRES(p
 	return 0;
 }
 
-static void park_copy(
-	struct park *park, const struct fuse_in_header *header, const void *data, uint64_t ino)
+/* A copy of the request, in the list; NULL: it is answered with an error. */
+static struct parked *park_copy(struct park *park, const struct fuse_in_header *header,
+	const void *data, struct list_node *list, uint64_t due_ms)
 {
 	size_t size_bytes = header->len;
 	struct parked *p = malloc(sizeof(*p) + size_bytes);
-	int r = p == NULL ? -ENOMEM : 0;
+	int r = -ENOMEM;
 
 	if (p != NULL) {
 		*p = (struct parked){.park = park,
 			.unique = header->unique,
 			.pid = header->pid,
+			.due_ms = due_ms,
 			.size_bytes = size_bytes};
 		memcpy(p->data, data, size_bytes);
 		lock_acquire(&park->lock);
 		r = wait_for_room_locked(park, size_bytes);
 		if (r == 0) {
-			list_append(&park->waiting, &p->node);
+			list_append(list, &p->node);
 			park->n++;
 			park->bytes += size_bytes;
+			lock_condition_broadcast(&park->changed);
 		}
 		lock_release(&park->lock);
 	}
-	if (r < 0) {
-		free(p);
-		answer(park, header->unique, r);
-		return;
-	}
-	fs_wait_for_account(park->session->fs, ino, account_done, p);
+	if (r == 0)
+		return p;
+	free(p);
+	answer(park, header->unique, r);
+	return NULL;
 }
 
 /* ---- who is being killed */
@@ -303,11 +308,60 @@ static uint64_t serve_in(struct park *park, const struct fuse_buf *buffer)
 	return absent;
 }
 
+/* What needs room on the backend in the end. */
+static bool is_growth(const struct fuse_in_header *header)
+{
+	switch (header->opcode) {
+	case FUSE_WRITE:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_SYMLINK:
+	case FUSE_LINK:
+	case FUSE_SETXATTR:
+	case FUSE_FALLOCATE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* While the backend is behind, changes wait a little before they are made. */
+static bool is_delayed(
+	struct park *park, const struct fuse_in_header *header, const struct fuse_buf *buffer)
+{
+	uint32_t delay_ms = is_growth(header) ? fs_delay_ms(park->session->fs) : 0;
+
+	if (delay_ms == 0)
+		return false;
+	(void)park_copy(park, header, buffer->mem, &park->delayed, clock_monotonic_ms() + delay_ms);
+	return true;
+}
+
+static void serve_gated(
+	struct park *park, const struct fuse_in_header *header, const struct fuse_buf *buffer)
+{
+	uint64_t absent = header->nodeid;
+	struct parked *p;
+	int r = fs_enter(park->session->fs, header->nodeid);
+
+	if (r == 0) {
+		absent = serve_in(park, buffer);
+		fs_leave(park->session->fs, header->nodeid);
+	} else if (r != -EINPROGRESS) {
+		answer(park, header->unique, r);
+		return;
+	}
+	if (absent == 0)
+		return;
+	p = park_copy(park, header, buffer->mem, &park->waiting, 0);
+	if (p != NULL)
+		fs_wait_for_account(park->session->fs, absent, account_done, p);
+}
+
 void park_serve(struct park *park, const struct fuse_buf *buffer)
 {
 	struct fuse_in_header header;
 	struct fuse_interrupt_in in;
-	uint64_t absent;
 
 	if (buffer->size < sizeof(header)) {
 		process(park, buffer); /* libfuse knows what to say */
@@ -319,30 +373,36 @@ void park_serve(struct park *park, const struct fuse_buf *buffer)
 		if (interrupt(park, in.unique))
 			return;
 	}
-	if (!is_gated(&header)) {
-		process(park, buffer);
-		return;
-	}
 	header.len = (uint32_t)buffer->size;
-	absent = header.nodeid;
-	if (fs_enter(park->session->fs, header.nodeid) == 0) {
-		absent = serve_in(park, buffer);
-		fs_leave(park->session->fs, header.nodeid);
-	}
-	if (absent != 0)
-		park_copy(park, &header, buffer->mem, absent);
+	if (!is_gated(&header))
+		process(park, buffer);
+	else if (makes_room || !is_delayed(park, &header, buffer))
+		serve_gated(park, &header, buffer);
 }
 
 /* ---- threads for those whose account has come */
 
+static bool is_due_locked(struct park *park, uint64_t *ret_due_ms) REQUIRES(park->lock)
+{
+	*ret_due_ms = UINT64_MAX / 2;
+	if (list_is_empty(&park->delayed))
+		return false;
+	*ret_due_ms = LIST_ENTRY(park->delayed.next, struct parked, node)->due_ms;
+	return park->stopping || *ret_due_ms <= clock_monotonic_ms();
+}
+
 static struct parked *take_ready(struct park *park)
 {
 	struct list_node *node;
+	uint64_t due_ms;
 
 	lock_acquire(&park->lock);
-	while (list_is_empty(&park->ready) && !(park->stopping && park->n == 0))
-		lock_condition_wait(&park->changed, &park->lock);
+	while (list_is_empty(&park->ready) && !is_due_locked(park, &due_ms) &&
+		!(park->stopping && park->n == 0))
+		(void)lock_condition_wait_until(&park->changed, &park->lock, due_ms);
 	node = list_take_first(&park->ready);
+	if (node == NULL)
+		node = list_take_first(&park->delayed);
 	lock_release(&park->lock);
 	return node == NULL ? NULL : LIST_ENTRY(node, struct parked, node);
 }

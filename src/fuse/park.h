@@ -11,6 +11,9 @@
  * LOOKUP is answered without the account (fs_lookup()), since the kernel holds the directory for
  * it. RENAME and RMDIR of an account's own directory wait and hold the directory above.
  *
+ * While the backend is behind (cache/backlog.h), what needs room waits in the same way for a little
+ * while before it is made.
+ *
  * FORGET never waits. One whose program is being killed gets EINTR; other signals wait with it.
  */
 #ifndef MAILFS_FUSE_PARK_H

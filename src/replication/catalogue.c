@@ -8,6 +8,8 @@
 #include "replication/fetch_queue.h"
 #include "util/message.h"
 
+/* It was listed, and then was not there. */
+
 /* ---- what there is */
 
 static int add_segment(struct catalogue *c, const struct position *position)
@@ -159,6 +161,28 @@ static int read_heads(struct catalogue *c, char **ret_message)
 		return message_set(ret_message, r,
 			"there are more than %u sections in the journals", CATALOGUE_MAX_SECTIONS);
 	return r;
+}
+
+/* ---- what is removed meanwhile */
+
+/* The owner removes segments from the first one on (keeper.h). So where one is gone that was just
+ * listed, all before it are, or will be at once: nobody needs them. */
+static void drop_removed(struct catalogue *c)
+{
+	size_t n = 0, first = 0;
+
+	for (size_t i = 0; i < c->n_segments; i++) {
+		struct catalogue_segment *s = &c->segments[i];
+
+		if (n > first && !position_same_journal(&c->segments[n - 1].position, &s->position))
+			first = n;
+		c->segments[n++] = *s;
+		if (s->problem == NULL || strcmp(s->problem, CATALOGUE_MISSING) != 0)
+			continue;
+		while (n > first)
+			segment_done(&c->segments[--n].segment);
+	}
+	c->n_segments = n;
 }
 
 /* ---- chains */
@@ -325,8 +349,10 @@ int catalogue_load(
 	r = list_segments(c, ret_message);
 	if (r == 0)
 		r = read_heads(c, ret_message);
-	if (r == 0)
+	if (r == 0) {
+		drop_removed(c);
 		r = make_journals(c);
+	}
 	if (r == 0)
 		r = make_items(c);
 	if (r < 0) {

@@ -3,7 +3,8 @@
  *
  * catalogue_load() lists `journal/` and reads the head of every segment, many at a time. The chain
  * of each journal is verified: numbers without gaps, each segment naming the one before. What is
- * missing or damaged is a hole; a prefix that is missing was removed when nobody needed it.
+ * missing or damaged is a hole; a prefix that is missing was removed when nobody needed it, perhaps
+ * between the listing and the reading.
  *
  * catalogue_plan() then says for one account which checkpoint and which sections it is made of. The
  * segments of an account name each other (previous positions), also from one journal to another:

@@ -135,41 +135,12 @@ void journal_wait(struct journal *j, uint64_t lsn, journal_done_fn *done, void *
 	wait_for(j, &waiter, false);
 }
 
-struct flush {
-	struct lock lock;
-	struct lock_condition changed;
-	bool is_done;
-	int error;
-};
-
-static void flush_done(void *arg, int error)
+void journal_flush_begin(struct journal *j, uint32_t timeout_ms, journal_done_fn *done, void *arg)
 {
-	struct flush *flush = arg;
+	struct journal_waiter waiter = {
+		.deadline_ms = clock_monotonic_ms() + timeout_ms, .done = done, .arg = arg};
 
-	lock_acquire(&flush->lock);
-	flush->is_done = true;
-	flush->error = error;
-	lock_condition_signal(&flush->changed);
-	lock_release(&flush->lock);
-}
-
-int journal_flush(struct journal *j, uint32_t timeout_ms)
-{
-	struct flush flush = {.is_done = false};
-	struct journal_waiter waiter = {.deadline_ms = clock_monotonic_ms() + timeout_ms,
-		.done = flush_done,
-		.arg = &flush};
-
-	lock_init(&flush.lock);
-	lock_condition_init(&flush.changed);
 	wait_for(j, &waiter, true);
-	lock_acquire(&flush.lock);
-	while (!flush.is_done)
-		lock_condition_wait(&flush.changed, &flush.lock);
-	lock_release(&flush.lock);
-	lock_condition_done(&flush.changed);
-	lock_done(&flush.lock);
-	return flush.error;
 }
 
 /* ---- figures */

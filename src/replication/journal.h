@@ -18,6 +18,7 @@
 #ifndef MAILFS_REPLICATION_JOURNAL_H
 #define MAILFS_REPLICATION_JOURNAL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "backends/backend.h"
@@ -71,6 +72,15 @@ void journal_wait(struct journal *journal, uint64_t lsn, journal_done_fn *done, 
 
 /* Everything noted so far, blocking. Errors as above. */
 int journal_flush(struct journal *journal, uint32_t timeout_ms);
+
+/* The same, but gives -ECANCELED soon after *stopping (NULL: never) is set, and calls look() (NULL:
+ * nothing) now and then, in the caller's thread. */
+int journal_flush_while(struct journal *journal, uint32_t timeout_ms, const _Atomic bool *stopping,
+	void (*look)(void *arg), void *arg);
+
+/* The same without blocking. */
+void journal_flush_begin(
+	struct journal *journal, uint32_t timeout_ms, journal_done_fn *done, void *arg);
 
 /* Flushes; then ends all the same. Gives the result of the flush. What is not on the backend is
  * found again by the next open. Waits for puts under way, which their time limit ends. NULL is

@@ -404,6 +404,7 @@ int journal_build(struct journal *j)
 	begin_locked(j, &number, &since_ms);
 	lock_release(&j->lock);
 	r = cut_take(j->node, &cut);
+	failpoint("journal.cut");
 	s = r == 0 ? new_segment(j, cut) : NULL;
 	if (s == NULL) {
 		cut_give_back(cut);

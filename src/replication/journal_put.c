@@ -48,7 +48,9 @@ static void fail_locked(struct journal *j, struct journal_put *put, int error) R
 
 static void fence_locked(struct journal *j, struct journal_put *put) REQUIRES(j->lock)
 {
-	log_error("%s was written by another node: this one has lost the journal", put->key);
+	log_error("%s was written by another node, which has taken over the volume: nothing is "
+		  "acknowledged here any more",
+		put->key);
 	put->state = JOURNAL_PUT_WAITS;
 	j->error = j->last_error = -ESTALE;
 }

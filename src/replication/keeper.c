@@ -208,7 +208,7 @@ int keeper_checkpoint(struct keeper *k, const struct keeper_job *job)
 {
 	uint64_t deadline_ms = clock_monotonic_ms() + job->timeout_ms;
 	struct keeper_job_state *state;
-	int r = journal_flush(k->options.journal, job->timeout_ms);
+	int r = journal_flush_while(k->options.journal, job->timeout_ms, job->stopping, NULL, NULL);
 
 	if (r < 0)
 		return r;

@@ -73,10 +73,9 @@ static bool is_behind(const void *arg, const struct keeper_item *item)
 	return item->journal == KEEPER_OWN && item->sequence > b->moment.sequence;
 }
 
-static int note_checkpoint_locked(struct batch *b, uint32_t account, uint64_t number,
-	const struct checkpoint_writer_result *result) REQUIRES(b->keeper->lock)
+static int note_checkpoint_locked(struct keeper *k, const struct batch *b, uint32_t account,
+	uint64_t number, const struct checkpoint_writer_result *result) REQUIRES(k->lock)
 {
-	struct keeper *k = b->keeper;
 	struct keeper_tail *tail = keeper_find_locked(k, account);
 	struct keeper_old old = {
 		.number = number, .created_ms = b->created_ms, .n_parts = result->n_parts};
@@ -98,17 +97,18 @@ static int note_checkpoint_locked(struct batch *b, uint32_t account, uint64_t nu
 static void take_results(struct batch *b)
 {
 	struct checkpoint_writer_result result;
+	struct keeper *k = b->keeper;
 
-	while (checkpoint_writer_take(b->keeper->writer, &result)) {
+	while (checkpoint_writer_take(k->writer, &result)) {
 		size_t i = (size_t)((const uint32_t *)result.arg - b->accounts);
 		int r = result.error;
 
 		b->bytes += result.bytes;
 		if (r == 0) {
 			failpoint("keeper.checkpoint");
-			lock_acquire(&b->keeper->lock);
-			r = note_checkpoint_locked(b, b->accounts[i], b->numbers[i], &result);
-			lock_release(&b->keeper->lock);
+			lock_acquire(&k->lock);
+			r = note_checkpoint_locked(k, b, b->accounts[i], b->numbers[i], &result);
+			lock_release(&k->lock);
 		}
 		if (r < 0)
 			fail(b, b->accounts[i], r);

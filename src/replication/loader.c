@@ -20,6 +20,7 @@ struct source {
 	struct catalogue *catalogue;
 	struct restore *restore;
 	uint64_t read_ms; /* monotonic */
+	uint64_t generation;
 	size_t n_running; /* loads; protected by the loader's lock */
 };
 
@@ -41,6 +42,7 @@ struct loader {
 	struct lock_condition changed;
 	struct list_node requests; /* all below: protected by lock */
 	size_t n_requests;
+	uint64_t generation;     /* catalogues of an earlier one are too old for new loads */
 	struct source *source;   /* the newest, or NULL */
 	char *problem;           /* of the last load that failed, or NULL */
 	struct list_node others; /* older ones */
@@ -85,6 +87,9 @@ static int read_source(struct loader *l, struct source **ret, char **ret_message
 	if (source == NULL)
 		return -ENOMEM;
 	source->read_ms = clock_monotonic_ms();
+	lock_acquire(&l->lock);
+	source->generation = l->generation;
+	lock_release(&l->lock);
 	r = catalogue_load(&options, &source->catalogue, ret_message);
 	restore.catalogue = source->catalogue;
 	if (r == 0)
@@ -118,7 +123,7 @@ static int renew(struct loader *l, const struct source *old, char **ret_message)
 
 	lock_acquire(&l->reading);
 	lock_acquire(&l->lock);
-	is_there = l->source != NULL && l->source != old;
+	is_there = l->source != NULL && l->source != old && l->source->generation == l->generation;
 	lock_release(&l->lock);
 	if (!is_there)
 		r = read_source(l, &source, ret_message);
@@ -165,6 +170,13 @@ int loader_get_catalogue(struct loader *l, const struct catalogue **ret, char **
 	*ret = l->source->catalogue;
 	lock_release(&l->lock);
 	return 0;
+}
+
+void loader_expire(struct loader *l)
+{
+	lock_acquire(&l->lock);
+	l->generation++;
+	lock_release(&l->lock);
 }
 
 /* ---- loads */

@@ -2,9 +2,9 @@
  * loader.h: brings accounts to this node that are on the backend only (cache/adoption.h).
  *
  * Has a catalogue of the backend, read when it is needed first, and a restore that works from it.
- * An account of which that catalogue does not know enough (it left this node later, and what the
- * catalogue names was removed since) is looked for in a newer one, once. So a load lists all
- * journals at most every LOADER_RELOAD_MS.
+ * After accounts have left this node (loader_expire()) it is read anew by the first load; and an
+ * account of which it does not know enough (what it names was removed since) is looked for in a
+ * newer one, once, at most every LOADER_RELOAD_MS.
  */
 #ifndef MAILFS_REPLICATION_LOADER_H
 #define MAILFS_REPLICATION_LOADER_H
@@ -29,6 +29,10 @@ int loader_new(const struct loader_options *options, struct loader **ret);
 /* Reads the catalogue, unless there is one. Blocks. *ret_message as catalogue_load()'s. The
  * catalogue lives until loader_free(). For the time before the first load. */
 int loader_get_catalogue(struct loader *loader, const struct catalogue **ret, char **ret_message);
+
+/* Accounts leave this node: from now on loads begin with a catalogue that is read later than this.
+ * A catalogue from before would bring them back as they were then. */
+void loader_expire(struct loader *loader);
 
 /* Begins to load; adoption_finish() follows exactly once, also when this returns an error has
  * happened. From any thread, with no lock of the node. */

@@ -173,11 +173,12 @@ static void load(void *arg, uint32_t account)
 	loader_load(r->loader, account, loader_thread_priority());
 }
 
+/* Also one that is about to go: it is flushed before. */
 static bool is_here(void *arg, uint32_t account)
 {
 	const struct replicator *r = arg;
 
-	return adoption_check(r->options.node, account) == 0;
+	return adoption_place(r->options.node, account, NULL) == ADOPTION_HERE;
 }
 
 static int pack(void *arg, uint32_t account)

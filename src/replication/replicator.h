@@ -64,21 +64,34 @@ struct replicator_progress {
 typedef void replicator_progress_fn(void *arg, const struct replicator_progress *progress);
 
 struct replicator_job {
-	const uint32_t *accounts; /* NULL: all */
+	const uint32_t *accounts; /* NULL: all; only for replicator_flush() */
 	size_t n_accounts;
 	uint32_t timeout_ms;
 	const _Atomic bool *stopping;
 	replicator_progress_fn *progress; /* NULL: nobody wants to know */
+
+	/* Told of each account that it did not work for; the others go on, and the result is about
+	 * the whole. In the caller's thread. NULL: the first such error is the result. */
+	void (*failed)(void *arg, uint32_t account, int error);
 	void *arg;
 };
 
-/* What the accounts are now is in the journal, or with_checkpoint in a checkpoint of each. */
+/* -ETIMEDOUT: not within the job's time; what was under way goes on. */
+
+/* What the accounts are now is in the journal, or with_checkpoint in a checkpoint of each. Those
+ * that are on the backend only are. */
 int replicator_flush(struct replicator *r, const struct replicator_job *job, bool with_checkpoint);
 
-/* Flushes the accounts with checkpoints, then drops all that is here of them. */
+/* Flushes the accounts with checkpoints, then drops all that is here of them: requests for one wait
+ * from its last flush on, and then for it to be loaded again. One that is not here is done. For
+ * `failed`: -EBUSY: requests of the account did not end in time (REPLICATOR_EVICT_WAIT_MS for all
+ * of the job together, or half of what is left of its time), or it is the root account; errors of
+ * its checkpoint. A failure leaves the account here. Once it is dropped that is durable like any
+ * change. */
+#define REPLICATOR_EVICT_WAIT_MS 10000
 int replicator_evict(struct replicator *r, const struct replicator_job *job);
 
-/* Loads accounts that are not here, in the background's priority. */
+/* Loads accounts that are not here, in the background's priority, a few at a time. */
 int replicator_warm(struct replicator *r, const struct replicator_job *job);
 
 /* ---- figures */

@@ -140,6 +140,46 @@ int mount_table_find(const char *mountpoint, struct mount_entry *ret)
 	return 0;
 }
 
+struct source_search {
+	const char *fstype, *source;
+	struct mount_entry found;
+	bool several;
+};
+
+static bool match_source(void *arg, struct mount_entry *entry)
+{
+	struct source_search *search = arg;
+	struct mount_entry *found = &search->found;
+
+	if (strcmp(entry->fstype, search->fstype) != 0 ||
+		strcmp(entry->source, search->source) != 0)
+		return true;
+	if (found->mountpoint != NULL) {
+		/* Another place of the same filesystem (a bind mount) will do. */
+		search->several |= found->major != entry->major || found->minor != entry->minor;
+		return !search->several;
+	}
+	*found = *entry;
+	*entry = (struct mount_entry){0};
+	return true;
+}
+
+int mount_table_find_source(const char *fstype, const char *source, struct mount_entry *ret)
+{
+	struct source_search search = {.fstype = fstype, .source = source};
+	int r = walk(match_source, &search);
+
+	if (r == 0 && search.several)
+		r = -EEXIST;
+	else if (r == 0 && search.found.mountpoint == NULL)
+		r = -ENOENT;
+	if (r == 0)
+		*ret = search.found;
+	else
+		mount_entry_done(&search.found);
+	return r;
+}
+
 struct device_count {
 	unsigned int major, minor;
 	int n;

@@ -19,6 +19,9 @@ int mount_table_parse(const char *line, struct mount_entry *ret);
 /* The topmost mount at exactly this absolute path, without touching the path. -ENOENT: none. */
 int mount_table_find(const char *mountpoint, struct mount_entry *ret);
 
+/* The only mounted filesystem of this source. -ENOENT: none; -EEXIST: several of them. */
+int mount_table_find_source(const char *fstype, const char *source, struct mount_entry *ret);
+
 /* How many mounts of this device number there are in this mount namespace; or negative errno. */
 int mount_table_count(unsigned int major, unsigned int minor);
 

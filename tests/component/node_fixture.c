@@ -150,13 +150,20 @@ int node_fixture_fsync(struct fs *fs, uint64_t ino)
 	return finish(&w);
 }
 
+int node_fixture_rename_by(struct fs *fs, pid_t thread, uint64_t parent, const char *name,
+	uint64_t new_parent, const char *new_name, unsigned int flags)
+{
+	struct fs_caller caller = {.thread = thread};
+	struct wait w = WAIT_INIT;
+
+	fs_rename(fs, &caller, parent, name, new_parent, new_name, flags, done, &w);
+	return finish(&w);
+}
+
 int node_fixture_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,
 	const char *new_name, unsigned int flags)
 {
-	struct wait w = WAIT_INIT;
-
-	fs_rename(fs, parent, name, new_parent, new_name, flags, done, &w);
-	return finish(&w);
+	return node_fixture_rename_by(fs, 0, parent, name, new_parent, new_name, flags);
 }
 
 int node_fixture_link(struct fs *fs, uint64_t ino, uint64_t parent, const char *name)

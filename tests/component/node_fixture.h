@@ -37,6 +37,8 @@ int node_fixture_fallocate(
 int node_fixture_fsync(struct fs *fs, uint64_t ino);
 int node_fixture_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,
 	const char *new_name, unsigned int flags);
+int node_fixture_rename_by(struct fs *fs, pid_t thread, uint64_t parent, const char *name,
+	uint64_t new_parent, const char *new_name, unsigned int flags);
 int node_fixture_link(struct fs *fs, uint64_t ino, uint64_t parent, const char *name);
 
 /* Makes them or aborts the test; the kernel's reference is kept. */

@@ -7,6 +7,7 @@
 #include "check_main.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include "node_fixture.h"
 
 #define MAIL_NAME "1700000000.M123P45.host"
@@ -313,6 +314,64 @@ static void deliver_mdbox(uint64_t mailbox, uint64_t log, uint64_t cache, uint64
 	ck_assert_uint_eq(commits() - before, goal);
 }
 
+/* ---- who syncs what he publishes: publisher.h */
+
+#define PUBLISHER 77
+
+static uint64_t cost_of_publishing(pid_t thread, const char *name)
+{
+	uint64_t maildir = user, before;
+	struct fs_attributes tmp, new;
+
+	ck_assert_int_eq(fs_lookup(fixture.fs, maildir, "tmp", &tmp), 0);
+	ck_assert_int_eq(fs_lookup(fixture.fs, maildir, "new", &new), 0);
+	append(make(tmp.ino, name), 100);
+	before = commits();
+	ck_assert_int_eq(
+		node_fixture_rename_by(fixture.fs, thread, tmp.ino, name, new.ino, name, 0), 0);
+	return commits() - before;
+}
+
+static void make_lock(pid_t thread)
+{
+	struct fs_caller caller = {.thread = thread};
+	struct fs_attributes a;
+
+	ck_assert_int_eq(
+		fs_mknod(fixture.fs, &caller, user, "dovecot-uidlist.lock", S_IFREG | 0600, 0, &a),
+		0);
+}
+
+/* _i is sync=strict */
+START_TEST(test_publisher_syncs)
+{
+	uint64_t new_directory, list, before;
+
+	begin(_i != 0);
+	make_directory(user, "tmp");
+	new_directory = make_directory(user, "new");
+	list = make(user, "dovecot-uidlist");
+	sync_file(list);
+	ck_assert_uint_eq(cost_of_publishing(PUBLISHER, "1700000000.M1P1.host"), 1);
+	make_lock(PUBLISHER);
+	ck_assert_uint_eq(cost_of_publishing(PUBLISHER + 1, "1700000000.M2P1.host"), 1);
+	ck_assert_uint_eq(cost_of_publishing(0, "1700000000.M3P1.host"), 1);
+	ck_assert_uint_eq(cost_of_publishing(PUBLISHER, "1700000000.M4P1.host"), _i != 0);
+	before = commits();
+	sync_file(new_directory);
+	ck_assert_uint_eq(commits() - before, _i == 0);
+	ck_assert_uint_eq(cost_of_publishing(PUBLISHER, "1700000000.M5P1.host"), _i != 0);
+	before = commits();
+	sync_file(list); /* nothing new in it: the mail is owed */
+	ck_assert_uint_eq(commits() - before, _i == 0);
+	remove_file(user, "dovecot-uidlist.lock");
+	ck_assert_uint_eq(cost_of_publishing(PUBLISHER, "1700000000.M6P1.host"), 1);
+	make_lock(PUBLISHER + 1);
+	ck_assert_uint_eq(cost_of_publishing(PUBLISHER, "1700000000.M7P1.host"), 1);
+	end();
+}
+END_TEST
+
 START_TEST(test_deliveries)
 {
 	uint64_t mailbox, log, cache;
@@ -342,6 +401,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_covered);
 	tcase_add_test(tc, test_owed);
 	tcase_add_test(tc, test_publishing);
+	tcase_add_loop_test(tc, test_publisher_syncs, 0, 2);
 	tcase_add_loop_test(tc, test_deliveries, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -135,7 +135,7 @@ rm -rf "$STATE"
 mv "$T/other" "$STATE"
 
 # ---- SIGKILL while a segment is on its way: it may land later
-for failpoint in journal.noted journal.put journal.complete; do
+for failpoint in journal.cut journal.noted journal.put journal.complete; do
 	mount_again "$STATE"
 	echo "$failpoint" >"$MNT/ann/kept"
 	wait_until 20 test "$(n_segments)" -gt 0

@@ -18,7 +18,8 @@
 #                 dovecot.sh doveadm INSTANCE ARGUMENT...
 #
 # FORMAT is maildir, sdbox or mdbox; LINEs are added to the configuration. Environment:
-# DOVECOT_MAIL_USER (default: the system user "mail") owns the mail.
+# DOVECOT_MAIL_USER (default: the system user "mail") owns the mail; DOVECOT_ENTER are words before
+# doveadm, where the mail root is in another namespace.
 
 : "${DOVECOT_MAIL_USER:=mail}"
 
@@ -224,7 +225,8 @@ dovecot_doveadm()
 {
 	dovecot_i=$1
 	shift
-	doveadm -c "$dovecot_i/dovecot.conf" "$@"
+	# shellcheck disable=SC2086 # words
+	${DOVECOT_ENTER:-} doveadm -c "$dovecot_i/dovecot.conf" "$@"
 }
 
 # dovecot_check_log INSTANCE: 0 if the log of this run is free of complaints; prints the others.

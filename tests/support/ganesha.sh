@@ -13,7 +13,8 @@
 # line "SKIP: …" when it cannot run here.
 #
 # Environment: GANESHA_GRACE=SECONDS, for `restart` too, in which writes are put off as after a crash;
-# default 0, none. Ports are free ones, so that several may run at once.
+# default 0, none. SERVER_ADDRESS, also for `restart`: where it answers, default 127.0.0.1. Ports are
+# free ones, so that several may run at once.
 #
 # NFSv3 insists on a portmapper at /run/rpcbind.sock. Ours has a /run and a network of its own, so
 # that neither the machine's nor another test's is touched; nobody else can ask it.
@@ -33,7 +34,7 @@ write_configuration()
 	echo "$@" >"$dir/ports"
 	cat >"$dir/ganesha.conf" <<CONF
 NFS_CORE_PARAM {
-	Bind_addr = 127.0.0.1;
+	Bind_addr = $address;
 	NFS_Port = $1; MNT_Port = $2; NLM_Port = $3; Rquota_Port = $4;
 	Protocols = 3;
 	Enable_UDP = false;
@@ -75,8 +76,8 @@ run_in_namespace='
 
 server_answers()
 {
-	python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)' \
-		"$NFS_PORT" 2>/dev/null
+	python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)' \
+		"$address" "$NFS_PORT" 2>/dev/null
 }
 
 # After a SIGKILL the port may be taken for a moment, and then the server ends at once.
@@ -107,8 +108,8 @@ start()
 	set -- $(ports 4)
 	write_configuration "$@"
 	cat >"$dir/environment" <<VARIABLES
-NFS_URL='nfs://127.0.0.1$dir/export?nfsport=$1&mountport=$2&version=3'
-NFS_READONLY_URL='nfs://127.0.0.1$dir/readonly?nfsport=$1&mountport=$2&version=3'
+NFS_URL='nfs://$address$dir/export?nfsport=$1&mountport=$2&version=3'
+NFS_READONLY_URL='nfs://$address$dir/readonly?nfsport=$1&mountport=$2&version=3'
 NFS_PORT=$1
 NFS_MOUNT_PORT=$2
 NFS_EXPORT='$dir/export'
@@ -140,6 +141,7 @@ restart()
 }
 
 [ $# -eq 2 ] || usage
+address=${SERVER_ADDRESS:-127.0.0.1}
 dir=$2
 case $dir in
 /*) ;;

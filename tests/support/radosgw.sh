@@ -12,7 +12,8 @@
 # Exit status 77 and a line "SKIP: …" when it cannot run here.
 #
 # Environment: RADOSGW_STORE=memstore (default: objects die with the process) or bluestore (survives
-# `kill all`). Ports are free ones, so that several may run at once.
+# `kill all`); SERVER_ADDRESS, where the gateway answers, default 127.0.0.1. Ports are free ones, so
+# that several may run at once.
 #
 # One monitor, one OSD, one gateway, no manager.
 set -u
@@ -103,7 +104,7 @@ osd_heartbeat_grace = 120
 keyring = $dir/keyring
 [client.rgw]
 # 44 ms stalls without tcp_nodelay
-rgw_frontends = beast endpoint=127.0.0.1:$gateway_port tcp_nodelay=1
+rgw_frontends = beast endpoint=${SERVER_ADDRESS:-127.0.0.1}:$gateway_port tcp_nodelay=1
 rgw_data = $dir/rgw
 rgw_enable_usage_log = false
 rgw_thread_pool_size = 64
@@ -166,7 +167,7 @@ start()
 	# shellcheck disable=SC2046
 	set -- $(ports 2)
 	monitor_port=$1 gateway_port=$2
-	endpoint=http://127.0.0.1:$gateway_port
+	endpoint=http://${SERVER_ADDRESS:-127.0.0.1}:$gateway_port
 	write_configuration
 	make_cluster
 	run_gateway

@@ -1,4 +1,5 @@
-# servers.sh: for tests against real servers; sourced first thing. Such a test speaks TAP.
+# servers.sh: for tests against real servers; sourced first thing. Such a test speaks TAP, or sets
+# skip_status to 77 before.
 #
 # The test runs as root in mount, network and process namespaces of its own, where there is nothing
 # but a loopback interface, and below one scratch directory $T. However it ends, nothing is left of
@@ -23,7 +24,7 @@ skip()
 {
 	echo "SKIP: $*"
 	echo "1..0 # SKIP $*"
-	exit 0
+	exit "${skip_status:-0}"
 }
 
 bail_out()

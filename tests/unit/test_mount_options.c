@@ -66,6 +66,9 @@ START_TEST(test_plain)
 	ck_assert_int_eq(options.ack, MOUNT_ACK_DEFAULT);
 	ck_assert_int_eq(options.log_level, LOG_LEVEL_INFO);
 	ck_assert_uint_eq(options.commit_interval_ms, 1000);
+	ck_assert_uint_eq(options.commit_window_ms, 2);
+	ck_assert_uint_eq(options.commit_timeout_ms, 30000);
+	ck_assert_uint_eq(options.retention_ms, 0);
 	ck_assert_uint_eq(options.umount_timeout_ms, 30000);
 	ck_assert_uint_eq(options.cache_size_bytes, 0);
 	ck_assert_uint_eq(options.memory_bytes, 0);
@@ -78,13 +81,16 @@ START_TEST(test_every_option)
 {
 	parse_good("-f file:///v -o state=/s,ack=local,cache_size=10G,memory=64M /mnt "
 		   "-o commit_interval=250ms,umount_timeout=2m,sync=strict,threads=9,"
-		   "log_level=warning");
+		   "log_level=warning,commit_window=0ms,commit_timeout=5s,retention=7d");
 	ck_assert_str_eq(options.mountpoint, "/mnt");
 	ck_assert_str_eq(options.state_directory, "/s");
 	ck_assert_int_eq(options.ack, MOUNT_ACK_LOCAL);
 	ck_assert_uint_eq(options.cache_size_bytes, UINT64_C(10) << 30);
 	ck_assert_uint_eq(options.memory_bytes, 64 << 20);
 	ck_assert_uint_eq(options.commit_interval_ms, 250);
+	ck_assert_uint_eq(options.commit_window_ms, 0);
+	ck_assert_uint_eq(options.commit_timeout_ms, 5000);
+	ck_assert_uint_eq(options.retention_ms, UINT64_C(7) * 24 * 60 * 60 * 1000);
 	ck_assert_uint_eq(options.umount_timeout_ms, 120000);
 	ck_assert_uint_eq(options.threads, 9);
 	ck_assert_int_eq(options.log_level, LOG_LEVEL_WARNING);
@@ -151,6 +157,10 @@ START_TEST(test_bad_values)
 	parse_bad("u m -o state", "state=DIR");
 	parse_bad("u m -o state=", "state=DIR");
 	parse_bad("u m -o ack=maybe", "local|remote");
+	parse_bad("u m -o commit_window=2s", "commit_window=DURATION up to 1s");
+	parse_bad("u m -o commit_timeout=0s", "commit_timeout=DURATION from 1ms");
+	parse_bad("u m -o commit_timeout=2h", "to 1h");
+	parse_bad("u m -o retention=forever", "retention=DURATION");
 	parse_bad("u m -o cache_size=lots", "cache_size=SIZE");
 	parse_bad("u m -o cache_size=0", "cache_size=SIZE");
 	parse_bad("u m -o cache_size=99999999T", "cache_size=SIZE");

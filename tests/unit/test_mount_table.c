@@ -43,6 +43,8 @@ START_TEST(test_the_real_table)
 	ck_assert_int_ge(mount_table_count(entry.major, entry.minor), 1);
 	mount_entry_done(&entry);
 	ck_assert_int_eq(mount_table_find("/no/such/mountpoint", &entry), -ENOENT);
+	ck_assert_int_eq(
+		mount_table_find_source("fuse.mailfs", "file:///no/such/store", &entry), -ENOENT);
 }
 END_TEST
 

@@ -1,0 +1,3 @@
+#!/bin/sh
+# mailfs dies at each failpoint, with ack=remote.
+exec "$(dirname "$0")/failpoints-suite" remote
