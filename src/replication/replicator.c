@@ -212,6 +212,7 @@ static int start_keeper(struct replicator *r)
 		.volume = r->options.volume,
 		.node_uuid = r->owner.node,
 		.incarnation = r->owner.incarnation,
+		.epoch = (uint32_t)r->owner.epoch,
 		.plain_puts = r->options.plain_puts,
 		.retention_ms = r->options.retention_ms,
 		.quiet_ms = r->options.quiet_ms,
