@@ -17,6 +17,7 @@
 #define MOUNT_OPTIONS_MAX_COMMIT_WINDOW_MS 1000
 #define MOUNT_OPTIONS_DEFAULT_COMMIT_TIMEOUT_MS (30 * 1000)
 #define MOUNT_OPTIONS_MAX_COMMIT_TIMEOUT_MS (60 * 60 * 1000)
+#define MOUNT_OPTIONS_MAX_BACKLOG_AGE_MS (UINT64_C(365) * 24 * 60 * 60 * 1000)
 #define MOUNT_OPTIONS_MAX_RETENTION_MS (UINT64_C(3650) * 24 * 60 * 60 * 1000)
 #define MOUNT_OPTIONS_DEFAULT_UMOUNT_TIMEOUT_MS (30 * 1000)
 #define MOUNT_OPTIONS_MAX_UMOUNT_TIMEOUT_MS (24 * 60 * 60 * 1000)
@@ -50,6 +51,8 @@ struct mount_options {
 	uint64_t commit_interval_ms;
 	uint64_t commit_window_ms;  /* how long a commit gathers others before it begins */
 	uint64_t commit_timeout_ms; /* how long a program waits for one, with ack=remote */
+	uint64_t backlog_bytes;     /* what may wait for a backend that is away; 0: the default */
+	uint64_t backlog_age_ms;    /* and how long; 0: the default */
 	uint64_t retention_ms;      /* how long what was replaced or removed stays on the backend */
 	uint64_t umount_timeout_ms; /* how long the end may wait for uploads */
 	unsigned int threads;       /* 0: the default */

@@ -130,6 +130,24 @@ static int set_commit_timeout(struct mount_options *o, const char *value)
 	return r;
 }
 
+static int set_backlog_size(struct mount_options *o, const char *value)
+{
+	return set_size(value, &o->backlog_bytes);
+}
+
+/* 0 would be the default further on. */
+static int set_backlog_age(struct mount_options *o, const char *value)
+{
+	uint64_t ms = 0;
+	int r = set_duration(value, MOUNT_OPTIONS_MAX_BACKLOG_AGE_MS, &ms);
+
+	if (r == 0 && ms == 0)
+		r = -ERANGE;
+	if (r == 0)
+		o->backlog_age_ms = ms;
+	return r;
+}
+
 static int set_retention(struct mount_options *o, const char *value)
 {
 	return set_duration(value, MOUNT_OPTIONS_MAX_RETENTION_MS, &o->retention_ms);
@@ -204,6 +222,8 @@ static const struct {
 	{"commit_interval", "DURATION up to 1h, e.g. 1s", set_commit_interval},
 	{"commit_window", "DURATION up to 1s, e.g. 2ms", set_commit_window},
 	{"commit_timeout", "DURATION from 1ms to 1h, e.g. 30s", set_commit_timeout},
+	{"backlog_size", "SIZE, e.g. 4G", set_backlog_size},
+	{"backlog_age", "DURATION from 1ms to 365d, e.g. 1d", set_backlog_age},
 	{"retention", "DURATION up to 3650d, e.g. 7d", set_retention},
 	{"umount_timeout", "DURATION up to 1d, e.g. 30s", set_umount_timeout},
 	{"sync", "mail|strict", set_sync},

@@ -212,6 +212,15 @@ static int start_keeper(struct replicator *r)
 	return keeper_start(&options, &r->keeper);
 }
 
+static uint64_t lag_ms(void *arg)
+{
+	struct replicator *r = arg;
+	struct journal_figures figures;
+
+	journal_get_figures(r->journal, &figures);
+	return figures.lag_ms;
+}
+
 static int open_all(struct replicator *r, char **ret_message)
 {
 	struct loader_options loader = {.node = r->options.node,
@@ -219,6 +228,7 @@ static int open_all(struct replicator *r, char **ret_message)
 		.volume = r->options.volume};
 	struct node_replication replication = {.wait = wait_for_journal,
 		.load = load,
+		.lag = lag_ms,
 		.retention_ms = r->options.retention_ms,
 		.arg = r};
 	int result = become_owner(r, ret_message);
