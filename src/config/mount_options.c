@@ -25,13 +25,14 @@ static const char help_text[] =
 	"  state=DIR                  local state (default: /var/lib/mailfs/VOLUME-UUID)\n"
 	"  ack=local|remote           where a change is when fsync() returns: this machine's\n"
 	"                             disk, or the backend (default remote; for file: local)\n"
+	"  ack_accounts=FILE          accounts with another: lines of ACCOUNT local|remote\n"
+	"  backlog_size=SIZE          what the backend may lack before changes are refused,\n"
+	"  backlog_age=DURATION       and how old that may be (default 4G, 1d)\n"
 	"  cache_size=SIZE            local copies of mail bodies, e.g. 20G\n"
 	"  memory=SIZE                caches in memory, e.g. 512M\n"
 	"  commit_interval=DURATION   when what nobody syncs is on the backend (default 1s)\n"
 	"  commit_window=DURATION     how long a commit gathers others (default 2ms)\n"
 	"  commit_timeout=DURATION    with ack=remote: after which fsync() fails (default 30s)\n"
-	"  backlog_size=SIZE          changes that may wait for the backend (default 4G)\n"
-	"  backlog_age=DURATION       and how long, before there may be no more (default 1d)\n"
 	"  retention=DURATION         how long the backend keeps what was replaced (default 0)\n"
 	"  umount_timeout=DURATION    how long the end may wait for the backend (default 30s)\n"
 	"  sync=mail|strict           strict: every fsync() commits by itself (default mail)\n"
@@ -179,6 +180,7 @@ void mount_options_done(struct mount_options *options)
 	text_list_free(options->backend_options);
 	free(options->faults);
 	free(options->failpoint);
+	free(options->ack_accounts);
 	*options = (struct mount_options){0};
 }
 

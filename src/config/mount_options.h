@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "util/log.h"
 
+#define MOUNT_OPTIONS_MAX_BACKLOG_AGE_MS (UINT64_C(366) * 24 * 60 * 60 * 1000)
 #define MOUNT_OPTIONS_MAX_THREADS 256
 #define MOUNT_OPTIONS_DEFAULT_COMMIT_INTERVAL_MS 1000
 #define MOUNT_OPTIONS_MAX_COMMIT_INTERVAL_MS (60 * 60 * 1000)
@@ -17,7 +18,6 @@
 #define MOUNT_OPTIONS_MAX_COMMIT_WINDOW_MS 1000
 #define MOUNT_OPTIONS_DEFAULT_COMMIT_TIMEOUT_MS (30 * 1000)
 #define MOUNT_OPTIONS_MAX_COMMIT_TIMEOUT_MS (60 * 60 * 1000)
-#define MOUNT_OPTIONS_MAX_BACKLOG_AGE_MS (UINT64_C(365) * 24 * 60 * 60 * 1000)
 #define MOUNT_OPTIONS_MAX_RETENTION_MS (UINT64_C(3650) * 24 * 60 * 60 * 1000)
 #define MOUNT_OPTIONS_DEFAULT_UMOUNT_TIMEOUT_MS (30 * 1000)
 #define MOUNT_OPTIONS_MAX_UMOUNT_TIMEOUT_MS (24 * 60 * 60 * 1000)
@@ -46,13 +46,14 @@ struct mount_options {
 	char *faults;           /* rules for the backend's calls to fail by, or NULL */
 	char *failpoint;        /* util/failpoint.h, or NULL */
 	enum mount_ack ack;
-	uint64_t cache_size_bytes; /* 0: the default */
-	uint64_t memory_bytes;     /* 0: the default */
+	char *ack_accounts;          /* ack_file.h, or NULL */
+	uint64_t backlog_size_bytes; /* what may be here and not on the backend; 0: the default */
+	uint64_t backlog_age_ms;     /* and how old it may be; 0: the default */
+	uint64_t cache_size_bytes;   /* 0: the default */
+	uint64_t memory_bytes;       /* 0: the default */
 	uint64_t commit_interval_ms;
 	uint64_t commit_window_ms;  /* how long a commit gathers others before it begins */
 	uint64_t commit_timeout_ms; /* how long a program waits for one, with ack=remote */
-	uint64_t backlog_bytes;     /* what may wait for a backend that is away; 0: the default */
-	uint64_t backlog_age_ms;    /* and how long; 0: the default */
 	uint64_t retention_ms;      /* how long what was replaced or removed stays on the backend */
 	uint64_t umount_timeout_ms; /* how long the end may wait for uploads */
 	unsigned int threads;       /* 0: the default */

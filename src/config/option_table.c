@@ -84,6 +84,16 @@ static int set_size(const char *value, uint64_t *field)
 	return 0;
 }
 
+static int set_ack_accounts(struct mount_options *o, const char *value)
+{
+	return *value == '\0' ? -EINVAL : replace_string(&o->ack_accounts, strdup(value));
+}
+
+static int set_backlog_size(struct mount_options *o, const char *value)
+{
+	return set_size(value, &o->backlog_size_bytes);
+}
+
 static int set_cache_size(struct mount_options *o, const char *value)
 {
 	return set_size(value, &o->cache_size_bytes);
@@ -130,12 +140,6 @@ static int set_commit_timeout(struct mount_options *o, const char *value)
 	return r;
 }
 
-static int set_backlog_size(struct mount_options *o, const char *value)
-{
-	return set_size(value, &o->backlog_bytes);
-}
-
-/* 0 would be the default further on. */
 static int set_backlog_age(struct mount_options *o, const char *value)
 {
 	uint64_t ms = 0;
@@ -217,13 +221,14 @@ static const struct {
 } valued_options[] = {
 	{"state", "DIR", set_state},
 	{"ack", "local|remote", set_ack},
+	{"ack_accounts", "FILE", set_ack_accounts},
+	{"backlog_age", "DURATION from 1ms to 366d, e.g. 1d", set_backlog_age},
+	{"backlog_size", "SIZE, e.g. 4G", set_backlog_size},
 	{"cache_size", "SIZE, e.g. 20G", set_cache_size},
 	{"memory", "SIZE, e.g. 512M", set_memory},
 	{"commit_interval", "DURATION up to 1h, e.g. 1s", set_commit_interval},
 	{"commit_window", "DURATION up to 1s, e.g. 2ms", set_commit_window},
 	{"commit_timeout", "DURATION from 1ms to 1h, e.g. 30s", set_commit_timeout},
-	{"backlog_size", "SIZE, e.g. 4G", set_backlog_size},
-	{"backlog_age", "DURATION from 1ms to 365d, e.g. 1d", set_backlog_age},
 	{"retention", "DURATION up to 3650d, e.g. 7d", set_retention},
 	{"umount_timeout", "DURATION up to 1d, e.g. 30s", set_umount_timeout},
 	{"sync", "mail|strict", set_sync},

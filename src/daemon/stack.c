@@ -11,6 +11,7 @@
 #include "backends/retry_backend.h"
 #include "cache/account_list.h"
 #include "cache/key.h"
+#include "daemon/ack_accounts.h"
 #include "daemon/mountpoint.h"
 #include "daemon/state_superseded.h"
 #include "replication/owner.h"
@@ -118,7 +119,7 @@ static int open_node(struct stack *stack, char **ret_message)
 		.memory_bytes = stack->options->memory_bytes,
 		.commit_interval_ms = stack->options->commit_interval_ms,
 		.ack = stack->ack,
-		.backlog_bytes = stack->options->backlog_bytes,
+		.backlog_bytes = stack->options->backlog_size_bytes,
 		.backlog_age_ms = stack->options->backlog_age_ms,
 		.strict_sync = stack->options->strict_sync,
 		.journal = true,
@@ -151,7 +152,8 @@ static int open_replicator(struct stack *stack, char **ret_message)
 		.commit_window_ms = (uint32_t)o->commit_window_ms,
 		.commit_timeout_ms = (uint32_t)o->commit_timeout_ms,
 		.retention_ms = o->retention_ms,
-		.syncs_notes = stack->ack == NODE_ACK_LOCAL,
+		/* Also when only some accounts, or after a SIGHUP, acknowledge what is here. */
+		.syncs_notes = stack->ack == NODE_ACK_LOCAL || o->ack_accounts != NULL,
 		.plain_puts = !stack->backend.probe.put_if_absent,
 	};
 
@@ -217,6 +219,8 @@ static int open_filesystem(struct stack *stack, char **ret_message)
 	if (r < 0)
 		return r;
 	r = fs_open(stack->node, &stack->fs);
+	if (r == 0 && stack->options->ack_accounts != NULL)
+		return ack_accounts_load(stack->fs, stack->options->ack_accounts, ret_message);
 	return r < 0 ? message_set(ret_message, r, "cannot open the filesystem in '%s': %s",
 			       stack->state->node_path, strerror(-r))
 		     : 0;
@@ -234,6 +238,7 @@ static int open_session(
 		.no_xattrs = stack->options->no_xattrs,
 		.debug = stack->options->debug,
 		.on_serving = listener->on_serving,
+		.on_hangup = listener->on_hangup,
 		.arg = listener->arg,
 	};
 	int r = session_new(stack->fs, &options, &stack->session);

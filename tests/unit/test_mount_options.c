@@ -82,7 +82,10 @@ START_TEST(test_every_option)
 	parse_good("-f file:///v -o state=/s,ack=local,cache_size=10G,memory=64M /mnt "
 		   "-o commit_interval=250ms,umount_timeout=2m,sync=strict,threads=9,"
 		   "log_level=warning,commit_window=0ms,commit_timeout=5s,retention=7d,"
-		   "backlog_size=1G,backlog_age=2h");
+		   "ack_accounts=/a,backlog_size=1G,backlog_age=2h");
+	ck_assert_str_eq(options.ack_accounts, "/a");
+	ck_assert_uint_eq(options.backlog_size_bytes, UINT64_C(1) << 30);
+	ck_assert_uint_eq(options.backlog_age_ms, 2 * 60 * 60 * 1000);
 	ck_assert_str_eq(options.mountpoint, "/mnt");
 	ck_assert_str_eq(options.state_directory, "/s");
 	ck_assert_int_eq(options.ack, MOUNT_ACK_LOCAL);
@@ -91,8 +94,6 @@ START_TEST(test_every_option)
 	ck_assert_uint_eq(options.commit_interval_ms, 250);
 	ck_assert_uint_eq(options.commit_window_ms, 0);
 	ck_assert_uint_eq(options.commit_timeout_ms, 5000);
-	ck_assert_uint_eq(options.backlog_bytes, 1 << 30);
-	ck_assert_uint_eq(options.backlog_age_ms, 2 * 60 * 60 * 1000);
 	ck_assert_uint_eq(options.retention_ms, UINT64_C(7) * 24 * 60 * 60 * 1000);
 	ck_assert_uint_eq(options.umount_timeout_ms, 120000);
 	ck_assert_uint_eq(options.threads, 9);
@@ -163,8 +164,6 @@ START_TEST(test_bad_values)
 	parse_bad("u m -o commit_window=2s", "commit_window=DURATION up to 1s");
 	parse_bad("u m -o commit_timeout=0s", "commit_timeout=DURATION from 1ms");
 	parse_bad("u m -o commit_timeout=2h", "to 1h");
-	parse_bad("u m -o backlog_size=0", "backlog_size=SIZE");
-	parse_bad("u m -o backlog_age=0s", "backlog_age=DURATION");
 	parse_bad("u m -o retention=forever", "retention=DURATION");
 	parse_bad("u m -o cache_size=lots", "cache_size=SIZE");
 	parse_bad("u m -o cache_size=0", "cache_size=SIZE");
