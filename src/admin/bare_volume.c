@@ -34,6 +34,24 @@ static enum admin_status take_url(const struct verb_arguments *arguments, char *
 	return ADMIN_OK;
 }
 
+/* Long work answers in lines, of which one may say why it has failed. */
+static enum admin_status check_answer(const char *target, char *body)
+{
+	enum admin_status status = ADMIN_OK;
+	char *rest = NULL;
+
+	for (char *line = strtok_r(body, "\n", &rest); line != NULL && status == ADMIN_OK;
+		line = strtok_r(NULL, "\n", &rest)) {
+		json_t *root = json_loads(line, 0, NULL);
+		const char *reason = json_string_value(json_object_get(root, "error"));
+
+		if (reason != NULL)
+			status = verb_fail("%s cannot be flushed: %s", target, reason);
+		json_decref(root);
+	}
+	return status;
+}
+
 static enum admin_status ask_daemon(
 	const struct admin_verb *verb, const char *target, struct bare_volume *volume)
 {
@@ -42,6 +60,8 @@ static enum admin_status ask_daemon(
 	enum admin_status status = verb_ask(&arguments, "POST", "/v1/flush", FLUSH_REQUEST,
 		FLUSH_TIMEOUT_MS + ANSWER_MARGIN_MS, &body);
 
+	if (status == ADMIN_OK)
+		status = check_answer(target, body);
 	free(body);
 	if (status != ADMIN_OK)
 		return status;

@@ -5,12 +5,14 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/state_superseded.h"
 #include "transfer/rescue.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/file_io.h"
 #include "util/lock.h"
 #include "util/log.h"
 
@@ -83,11 +85,22 @@ static int rescue_one(void *arg, const struct state_superseded *superseded)
 	return r;
 }
 
+/* What was being removed when the last process ended. */
+static void remove_leftover(const struct rescue_thread *t)
+{
+	CLEANUP_FREE char *path = NULL;
+
+	if (asprintf(&path, "%s/" STATE_SUPERSEDED_NAME "/" RESCUE_REMOVING_NAME,
+		    t->options.state->path) >= 0)
+		(void)file_io_remove_tree(path);
+}
+
 static void *run(void *arg)
 {
 	struct rescue_thread *t = arg;
 	uint64_t until_ms;
 
+	remove_leftover(t);
 	while (!atomic_load(&t->stopping) &&
 		state_superseded_each(t->options.state->path, rescue_one, t) < 0) {
 		until_ms = clock_monotonic_ms() + PAUSE_MS;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "backends/read_only_backend.h"
 #include "cache/key.h"
 #include "transfer/rescue_private.h"
@@ -202,24 +201,21 @@ static void close_old(struct rescue *r)
 	backend_free(r->backend);
 }
 
-/* Once db/ has another name nothing is tried again with what a crash leaves of it. */
-static int remove_old(const struct rescue_options *options, const char *directory)
+/* Whole or not at all: what a crash leaves of it has another name. */
+static int remove_old(const struct rescue_options *options)
 {
-	CLEANUP_FREE char *done = NULL;
+	const char *slash = strrchr(options->path, '/');
+	int parent_bytes = slash != NULL ? (int)(slash - options->path) : 0;
+	CLEANUP_FREE char *going = NULL;
+	int r;
 
-	if (asprintf(&done, "%s.done", directory) < 0)
+	if (asprintf(&going, "%.*s/" RESCUE_REMOVING_NAME, parent_bytes, options->path) < 0)
 		return -ENOMEM;
-	if (rename(directory, done) < 0 && errno != ENOENT)
-		return -errno;
+	r = file_io_remove_tree(going);
+	if (r == 0 && rename(options->path, going) < 0)
+		r = -errno;
 	failpoint("rescue.removing");
-	return file_io_remove_tree(options->path);
-}
-
-static int has_db(const char *directory)
-{
-	struct stat st;
-
-	return stat(directory, &st) == 0 ? 1 : errno == ENOENT ? 0 : -errno;
+	return r < 0 ? r : file_io_remove_tree(going);
 }
 
 static int rescue(struct rescue *r, const char *directory, char **ret_message)
@@ -244,15 +240,13 @@ int rescue_run(const struct rescue_options *options, struct rescue_figures *ret,
 	*ret_message = NULL;
 	if (snprintf(directory, sizeof(directory), "%s/db", options->path) >= PATH_BYTES)
 		return -ENAMETOOLONG;
-	error = has_db(directory);
-	if (error > 0)
-		error = rescue(&r, directory, ret_message);
+	error = rescue(&r, directory, ret_message);
 	failpoint("rescue.marked");
 	if (error == 0)
 		error = options->flush(options->arg);
 	failpoint("rescue.flushed");
 	if (error == 0)
-		error = remove_old(options, directory);
+		error = remove_old(options);
 	if (error < 0 && *ret_message == NULL)
 		return message_set(ret_message, error, "%s", strerror(-error));
 	return error;

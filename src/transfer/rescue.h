@@ -24,12 +24,15 @@
 
 #define RESCUE_DIRECTORY ".superseded"
 
+/* Beside `path`: what is being removed, or a crash has left of that. */
+#define RESCUE_REMOVING_NAME ".removing"
+
 struct rescue_options {
 	struct node *node; /* that runs, and its filesystem */
 	struct fs *fs;
 	struct backend *backend;
 	uint32_t account_depth;
-	const char *path;     /* of the directory with the superseded db/; removed at the end */
+	const char *path;     /* absolute: the directory with the superseded db/; goes at the end */
 	const char *name;     /* of the directory to make below /.superseded */
 	struct uuid old_node; /* who wrote the superseded store's journal */
 	const atomic_bool *stopping;
