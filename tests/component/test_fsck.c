@@ -233,8 +233,8 @@ START_TEST(test_damage)
 
 		ck_assert_int_eq(
 			backend_get_wait(kit.fixture.backend, key, 0, 1 << 20, &object), 0);
-		damage_everywhere(
-			key, object.data, object.data_size_bytes, strstr(key, "/body/") != NULL || strstr(key, "/pack/") != NULL);
+		damage_everywhere(key, object.data, object.data_size_bytes,
+			strstr(key, "/body/") != NULL || strstr(key, "/pack/") != NULL);
 		take_away(key, object.data, object.data_size_bytes);
 		backend_result_done(&object);
 	}
