@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache/body_map.h"
+#include "cache/body_uploader_private.h"
 #include "cache/node_private.h"
 #include "cache/upload_task.h"
 #include "util/clock.h"
@@ -29,49 +30,6 @@
  */
 #define FAILURES_IN_A_ROW 4
 
-struct queued {
-	struct list_node node;
-	uint64_t ino;
-	uint64_t since_ms; /* monotonic: queued first */
-	uint64_t due_ms;
-	uint64_t pause_ms;        /* after its last failure; 0: it did not fail */
-	bool is_busy;             /* in flight, or the packer is at it: in no list */
-	bool is_claimed;          /* the latter */
-	bool again, now;          /* enqueued meanwhile */
-	bool is_dropped;          /* its account leaves: it is not queued again */
-	struct list_node waiters; /* of struct waiter */
-};
-
-/* body_uploader_hurry() */
-struct waiter {
-	struct list_node node;
-	body_uploader_done_fn *done;
-	void *arg;
-};
-
-struct body_uploader {
-	struct node *node;
-	uint64_t delay_ms;
-	pthread_t thread;
-	bool started;
-	struct lock lock;
-	struct lock_condition changed;
-	struct list_node queue;          /* of struct queued, by due time; protected by lock */
-	struct list_node retries;        /* likewise: those that failed; protected by lock */
-	struct map64 places;             /* inode -> its struct queued; protected by lock */
-	uint64_t n_queued;               /* in a list or in flight; protected by lock */
-	uint64_t n_failing;              /* of these, those that failed; protected by lock */
-	unsigned int in_flight;          /* protected by lock */
-	unsigned int flushing;           /* callers that wait; protected by lock */
-	bool stopping;                   /* protected by lock */
-	uint64_t next_wave_ms;           /* protected by lock */
-	unsigned int failures_in_a_row;  /* protected by lock */
-	uint64_t pause_until_ms;         /* when it is the backend that fails; protected by lock */
-	uint64_t pause_ms;               /* protected by lock */
-	int last_error;                  /* of those that fail; protected by lock */
-	uint64_t objects, objects_bytes; /* protected by lock */
-};
-
 struct body_uploader *body_uploader_new(struct node *node, uint64_t delay_ms)
 {
 	struct body_uploader *u = calloc(1, sizeof(*u));
@@ -88,155 +46,6 @@ struct body_uploader *body_uploader_new(struct node *node, uint64_t delay_ms)
 	return u;
 }
 
-/* Most are due last; a new one is, unless it failed before or goes on at once. */
-static void push_locked(struct body_uploader *u, struct list_node *list, struct queued *q,
-	uint64_t due_ms) REQUIRES(u->lock)
-{
-	struct list_node *before = list->previous;
-
-	q->due_ms = due_ms;
-	while (before != list && LIST_ENTRY(before, struct queued, node)->due_ms > due_ms)
-		before = before->previous;
-	list_prepend(before, &q->node);
-	lock_condition_signal(&u->changed);
-}
-
-static struct queued *find_locked(struct body_uploader *u, uint64_t ino) REQUIRES(u->lock)
-{
-	const uint64_t *place = map64_find(&u->places, ino);
-
-	return place != NULL ? (struct queued *)(uintptr_t)*place : NULL;
-}
-
-/* In no list yet. NULL without memory. */
-static struct queued *add_locked(struct body_uploader *u, uint64_t ino) REQUIRES(u->lock)
-{
-	struct queued *q = calloc(1, sizeof(*q));
-	uint64_t *place = q != NULL ? map64_insert(&u->places, ino) : NULL;
-
-	if (place == NULL) {
-		free(q);
-		return NULL;
-	}
-	*place = (uint64_t)(uintptr_t)q;
-	list_init(&q->node);
-	list_init(&q->waiters);
-	q->ino = ino;
-	q->since_ms = clock_monotonic_ms();
-	return q;
-}
-
-static void remove_locked(struct body_uploader *u, struct queued *q) REQUIRES(u->lock)
-{
-	map64_remove(&u->places, q->ino);
-	free(q);
-}
-
-/* Begins without its delay. */
-static void hurry_locked(struct body_uploader *u, struct queued *q) REQUIRES(u->lock)
-{
-	if (q->is_busy) {
-		q->now = true;
-		return;
-	}
-	if (q->pause_ms > 0) /* it failed: its pause goes on */
-		return;
-	list_remove(&q->node);
-	push_locked(u, &u->queue, q, 0);
-}
-
-void body_uploader_enqueue(struct body_uploader *u, uint64_t ino, bool now)
-{
-	struct queued *q;
-
-	lock_acquire(&u->lock);
-	q = find_locked(u, ino);
-	if (q != NULL) {
-		q->again = q->again || q->is_busy;
-		if (now)
-			hurry_locked(u, q);
-	} else {
-		q = add_locked(u, ino);
-		if (q != NULL) {
-			u->n_queued++;
-			push_locked(u, &u->queue, q, now ? 0 : q->since_ms + u->delay_ms);
-		}
-	}
-	lock_release(&u->lock);
-	/* The record in the store stays, so the next start uploads it. */
-	if (q == NULL)
-		log_error("no memory to queue an upload: it waits for the next start");
-}
-
-bool body_uploader_claim(struct body_uploader *u, uint64_t ino)
-{
-	struct queued *q = NULL;
-
-	lock_acquire(&u->lock);
-	if (find_locked(u, ino) == NULL)
-		q = add_locked(u, ino);
-	if (q != NULL)
-		q->is_busy = q->is_claimed = true;
-	lock_release(&u->lock);
-	return q != NULL;
-}
-
-static void answer(struct list_node *waiters, int error)
-{
-	struct list_node *node;
-
-	while ((node = list_take_first(waiters)) != NULL) {
-		struct waiter *w = LIST_ENTRY(node, struct waiter, node);
-
-		w->done(w->arg, error);
-		free(w);
-	}
-}
-
-void body_uploader_release(struct body_uploader *u, uint64_t ino)
-{
-	struct queued *q;
-
-	lock_acquire(&u->lock);
-	q = find_locked(u, ino);
-	if (q != NULL && q->again && !q->is_dropped) {
-		q->is_busy = q->is_claimed = q->again = false;
-		u->n_queued++;
-		push_locked(u, &u->queue, q, q->now ? 0 : clock_monotonic_ms() + u->delay_ms);
-		q->now = false;
-	} else if (q != NULL) {
-		remove_locked(u, q);
-	}
-	lock_condition_broadcast(&u->changed);
-	lock_release(&u->lock);
-}
-
-void body_uploader_hurry(struct node *node, uint64_t ino, body_uploader_done_fn *done, void *arg)
-{
-	struct body_uploader *u = node->uploader;
-	struct waiter *w = calloc(1, sizeof(*w));
-	struct queued *q;
-	int error = w == NULL ? -ENOMEM : 0;
-
-	lock_acquire(&u->lock);
-	q = find_locked(u, ino);
-	if (q != NULL && q->is_claimed)
-		q = NULL; /* what the packer has is small: the journal has it */
-	if (q != NULL && u->stopping)
-		error = -ECANCELED;
-	if (error == 0 && q != NULL) {
-		*w = (struct waiter){.done = done, .arg = arg};
-		list_append(&q->waiters, &w->node);
-		hurry_locked(u, q);
-		w = NULL;
-	}
-	lock_release(&u->lock);
-	if (q != NULL && error == 0)
-		return;
-	free(w);
-	done(arg, error);
-}
-
 static uint64_t next_pause_ms(uint64_t pause_ms)
 {
 	if (pause_ms == 0)
@@ -245,8 +54,8 @@ static uint64_t next_pause_ms(uint64_t pause_ms)
 }
 
 /* One that fails waits alone, so that it does not delay the others. What to say, or NULL. */
-static const char *note_failure_locked(
-	struct body_uploader *u, struct queued *q, int error, uint64_t now_ms) REQUIRES(u->lock)
+static const char *note_failure_locked(struct body_uploader *u, struct uploader_entry *q, int error,
+	uint64_t now_ms) REQUIRES(u->lock)
 {
 	const char *what = NULL;
 
@@ -267,7 +76,7 @@ static const char *note_failure_locked(
 	return what;
 }
 
-static void note_success_locked(struct body_uploader *u, struct queued *q) REQUIRES(u->lock)
+static void note_success_locked(struct body_uploader *u, struct uploader_entry *q) REQUIRES(u->lock)
 {
 	if (q->pause_ms > 0)
 		u->n_failing--;
@@ -280,7 +89,7 @@ static void note_success_locked(struct body_uploader *u, struct queued *q) REQUI
 
 /* The end of one body's turn: it leaves, or is queued again. */
 static void end_turn(
-	struct body_uploader *u, struct queued *q, bool again, uint64_t delay_ms, int error)
+	struct body_uploader *u, struct uploader_entry *q, bool again, uint64_t delay_ms, int error)
 {
 	uint64_t now_ms = clock_monotonic_ms(), ino = q->ino;
 	const char *what = NULL;
@@ -305,16 +114,16 @@ static void end_turn(
 	if (error < 0 || !again)
 		list_splice(&waiters, &q->waiters);
 	if (error < 0 && again) {
-		push_locked(u, &u->retries, q, now_ms + q->pause_ms);
+		body_uploader_push_locked(u, &u->retries, q, now_ms + q->pause_ms);
 	} else if (again) {
-		push_locked(u, &u->queue, q, is_urgent ? 0 : now_ms + delay_ms);
+		body_uploader_push_locked(u, &u->queue, q, is_urgent ? 0 : now_ms + delay_ms);
 	} else {
 		u->n_queued--;
-		remove_locked(u, q);
+		body_uploader_remove_locked(u, q);
 	}
 	lock_condition_broadcast(&u->changed);
 	lock_release(&u->lock);
-	answer(&waiters, error);
+	body_uploader_answer(&waiters, error);
 	if (what != NULL)
 		log_warning("the body of inode %" PRIu64 " cannot be uploaded (%s): %s, it will be "
 			    "tried again",
@@ -323,7 +132,7 @@ static void end_turn(
 
 struct flight {
 	struct body_uploader *uploader;
-	struct queued *queued;
+	struct uploader_entry *queued;
 	struct upload_task *task;
 };
 
@@ -369,7 +178,7 @@ static void start_put(struct flight *f)
 }
 
 /* Prepares one body; NULL when there was nothing to do or it failed, and its turn is over. */
-static struct flight *prepare(struct body_uploader *u, struct queued *q)
+static struct flight *prepare(struct body_uploader *u, struct uploader_entry *q)
 {
 	struct flight *f = calloc(1, sizeof(*f));
 	enum upload_size size = u->node->changes != NULL ? UPLOAD_LARGE : UPLOAD_ALL;
@@ -389,7 +198,7 @@ static struct flight *prepare(struct body_uploader *u, struct queued *q)
 static uint64_t due_ms_of(struct list_node *list)
 {
 	return list_is_empty(list) ? UINT64_MAX
-				   : LIST_ENTRY(list->next, struct queued, node)->due_ms;
+				   : LIST_ENTRY(list->next, struct uploader_entry, node)->due_ms;
 }
 
 /* The list that is due first. A flush does not wait for what is new. */
@@ -405,8 +214,8 @@ static struct list_node *first_due_locked(struct body_uploader *u, uint64_t *ret
 }
 
 /* Everything that is due, as far as there is room. */
-static unsigned int take_due_locked(struct body_uploader *u, struct queued *ret[MAX_IN_FLIGHT])
-	REQUIRES(u->lock)
+static unsigned int take_due_locked(
+	struct body_uploader *u, struct uploader_entry *ret[MAX_IN_FLIGHT]) REQUIRES(u->lock)
 {
 	uint64_t now_ms = clock_monotonic_ms(), due_ms;
 	unsigned int n = 0;
@@ -417,11 +226,11 @@ static unsigned int take_due_locked(struct body_uploader *u, struct queued *ret[
 		return 0;
 	while (u->in_flight < MAX_IN_FLIGHT) {
 		struct list_node *list = first_due_locked(u, &due_ms);
-		struct queued *q;
+		struct uploader_entry *q;
 
 		if (due_ms > now_ms)
 			break;
-		q = LIST_ENTRY(list->next, struct queued, node);
+		q = LIST_ENTRY(list->next, struct uploader_entry, node);
 		list_remove(&q->node);
 		q->is_busy = true;
 		ret[n++] = q;
@@ -433,7 +242,7 @@ static unsigned int take_due_locked(struct body_uploader *u, struct queued *ret[
 }
 
 /* One commit makes all the pending records durable, then the puts begin. */
-static void upload_batch(struct body_uploader *u, struct queued *batch[], unsigned int n)
+static void upload_batch(struct body_uploader *u, struct uploader_entry *batch[], unsigned int n)
 {
 	struct flight *flights[MAX_IN_FLIGHT];
 	unsigned int n_flights = 0;
@@ -474,7 +283,7 @@ static uint64_t next_due_locked(struct body_uploader *u) REQUIRES(u->lock)
 static void *run(void *arg)
 {
 	struct body_uploader *u = arg;
-	struct queued *batch[MAX_IN_FLIGHT];
+	struct uploader_entry *batch[MAX_IN_FLIGHT];
 	unsigned int n;
 
 	lock_acquire(&u->lock);
@@ -510,7 +319,7 @@ int body_uploader_flush(struct body_uploader *u, uint64_t deadline_ms)
 	u->flushing++;
 	u->pause_until_ms = 0;
 	for (struct list_node *n = u->retries.next; n != &u->retries; n = n->next)
-		LIST_ENTRY(n, struct queued, node)->due_ms = 0;
+		LIST_ENTRY(n, struct uploader_entry, node)->due_ms = 0;
 	lock_condition_broadcast(&u->changed);
 	while (u->n_queued > 0 && r == 0)
 		r = lock_condition_wait_until(&u->changed, &u->lock, deadline_ms);
@@ -521,88 +330,10 @@ int body_uploader_flush(struct body_uploader *u, uint64_t deadline_ms)
 	return r;
 }
 
-/* ---- an account leaves */
-
-/* Moves the account's from one list to another. */
-static void move_account_locked(struct list_node *from, struct list_node *to, uint32_t account)
-{
-	struct list_node all, *node;
-
-	list_init(&all);
-	list_splice(&all, from);
-	while ((node = list_take_first(&all)) != NULL) {
-		struct queued *q = LIST_ENTRY(node, struct queued, node);
-
-		list_append(key_ino_account(q->ino) == account ? to : from, node);
-	}
-}
-
-/* In flight, or with the packer. */
-static bool mark_busy_locked(struct body_uploader *u, uint32_t account, bool is_dropped)
-	REQUIRES(u->lock)
-{
-	bool found = false;
-
-	for (size_t i = 0; i < u->places.capacity; i++) {
-		struct queued *q = (struct queued *)(uintptr_t)u->places.slots[i].value;
-
-		if (u->places.slots[i].key == 0 || key_ino_account(q->ino) != account ||
-			!q->is_busy)
-			continue;
-		q->is_dropped = is_dropped;
-		found = true;
-	}
-	return found;
-}
-
-/* Takes what waits; what is under way ends. At the deadline all is as before. */
-static int drop_locked(struct body_uploader *u, uint32_t account, uint64_t deadline_ms,
-	struct list_node *ret_waiters) REQUIRES(u->lock)
-{
-	struct list_node taken, *node;
-	int r = 0;
-
-	list_init(&taken);
-	move_account_locked(&u->queue, &taken, account);
-	move_account_locked(&u->retries, &taken, account);
-	while (mark_busy_locked(u, account, true) && r == 0)
-		r = lock_condition_wait_until(&u->changed, &u->lock, deadline_ms);
-	r = r < 0 && mark_busy_locked(u, account, false) ? -EBUSY : 0;
-	while ((node = list_take_first(&taken)) != NULL) {
-		struct queued *q = LIST_ENTRY(node, struct queued, node);
-
-		if (r < 0) {
-			push_locked(u, q->pause_ms > 0 ? &u->retries : &u->queue, q, q->due_ms);
-			continue;
-		}
-		u->n_queued--;
-		u->n_failing -= q->pause_ms > 0;
-		list_splice(ret_waiters, &q->waiters);
-		remove_locked(u, q);
-	}
-	return r;
-}
-
-int body_uploader_drop(struct body_uploader *u, uint32_t account, uint64_t deadline_ms)
-{
-	struct list_node waiters;
-	int r;
-
-	list_init(&waiters);
-	lock_acquire(&u->lock);
-	r = drop_locked(u, account, deadline_ms, &waiters);
-	if (u->n_failing == 0)
-		u->last_error = 0;
-	lock_condition_broadcast(&u->changed);
-	lock_release(&u->lock);
-	answer(&waiters, -ECANCELED);
-	return r;
-}
-
 static uint64_t oldest_in(struct list_node *list, uint64_t oldest_ms)
 {
 	for (struct list_node *n = list->next; n != list; n = n->next) {
-		struct queued *q = LIST_ENTRY(n, struct queued, node);
+		struct uploader_entry *q = LIST_ENTRY(n, struct uploader_entry, node);
 
 		if (q->since_ms < oldest_ms)
 			oldest_ms = q->since_ms;
@@ -627,7 +358,7 @@ void body_uploader_get_figures(struct body_uploader *u, struct body_uploader_fig
 static void collect_waiters(struct list_node *list, struct list_node *waiters)
 {
 	for (struct list_node *n = list->next; n != list; n = n->next)
-		list_splice(waiters, &LIST_ENTRY(n, struct queued, node)->waiters);
+		list_splice(waiters, &LIST_ENTRY(n, struct uploader_entry, node)->waiters);
 }
 
 void body_uploader_stop(struct body_uploader *u)
@@ -649,7 +380,7 @@ void body_uploader_stop(struct body_uploader *u)
 	collect_waiters(&u->queue, &waiters);
 	collect_waiters(&u->retries, &waiters);
 	lock_release(&u->lock);
-	answer(&waiters, -ECANCELED);
+	body_uploader_answer(&waiters, -ECANCELED);
 }
 
 void body_uploader_free(struct body_uploader *u)
@@ -660,7 +391,7 @@ void body_uploader_free(struct body_uploader *u)
 		return;
 	list_splice(&u->queue, &u->retries);
 	while ((node = list_take_first(&u->queue)) != NULL)
-		free(LIST_ENTRY(node, struct queued, node));
+		free(LIST_ENTRY(node, struct uploader_entry, node));
 	map64_done(&u->places);
 	lock_condition_done(&u->changed);
 	lock_done(&u->lock);

@@ -60,7 +60,8 @@ struct parse {
 
 static int give(struct parse *p, uint8_t tag, uint32_t family)
 {
-	struct log_batch_record record = {.family = family, .is_copy = p->is_marked};
+	struct log_batch_record record = {
+		.family = family, .is_copy = p->is_marked, .is_removal = tag != TAG_VALUE};
 	size_t value_bytes;
 
 	p->is_marked = false;

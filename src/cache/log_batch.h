@@ -20,6 +20,7 @@
 struct log_batch_record {
 	uint32_t family; /* column family */
 	bool is_copy;
+	bool is_removal;
 	const uint8_t *key;
 	size_t key_bytes;
 	const uint8_t *to; /* not NULL: the end of a range that is deleted */

@@ -101,7 +101,8 @@ uint64_t store_last_sequence(struct store *store);
 /* One change; the pointers are valid during the call. */
 struct store_log_record {
 	enum store_table table;
-	bool is_copy; /* store_batch_mark_copy() */
+	bool is_copy;    /* store_batch_mark_copy() */
+	bool is_removal; /* of this key, or of the range */
 	const uint8_t *key;
 	size_t key_bytes;
 	const uint8_t *to; /* not NULL: all keys up to but without this were deleted */

@@ -39,6 +39,7 @@ static int take_record(void *arg, const struct log_batch_record *from)
 	struct reading *reading = arg;
 	struct store_log_record record = {
 		.is_copy = from->is_copy,
+		.is_removal = from->is_removal,
 		.key = from->key,
 		.key_bytes = from->key_bytes,
 		.to = from->to,

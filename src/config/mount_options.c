@@ -25,6 +25,9 @@ static const char help_text[] =
 	"  state=DIR                  local state (default: /var/lib/mailfs/VOLUME-UUID)\n"
 	"  ack=local|remote           where a change is when fsync() returns: this machine's\n"
 	"                             disk, or the backend (default remote; for file: local)\n"
+	"  ack_accounts=FILE          accounts with another: lines of ACCOUNT local|remote\n"
+	"  backlog_size=SIZE          what the backend may lack before changes are refused,\n"
+	"  backlog_age=DURATION       and how old that may be (default 4G, 1d)\n"
 	"  cache_size=SIZE            local copies of mail bodies, e.g. 20G\n"
 	"  memory=SIZE                caches in memory, e.g. 512M\n"
 	"  commit_interval=DURATION   when what nobody syncs is on the backend (default 1s)\n"
@@ -177,6 +180,7 @@ void mount_options_done(struct mount_options *options)
 	text_list_free(options->backend_options);
 	free(options->faults);
 	free(options->failpoint);
+	free(options->ack_accounts);
 	*options = (struct mount_options){0};
 }
 

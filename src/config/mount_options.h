@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "util/log.h"
 
+#define MOUNT_OPTIONS_MAX_BACKLOG_AGE_MS (UINT64_C(366) * 24 * 60 * 60 * 1000)
 #define MOUNT_OPTIONS_MAX_THREADS 256
 #define MOUNT_OPTIONS_DEFAULT_COMMIT_INTERVAL_MS 1000
 #define MOUNT_OPTIONS_MAX_COMMIT_INTERVAL_MS (60 * 60 * 1000)
@@ -45,8 +46,11 @@ struct mount_options {
 	char *faults;           /* rules for the backend's calls to fail by, or NULL */
 	char *failpoint;        /* util/failpoint.h, or NULL */
 	enum mount_ack ack;
-	uint64_t cache_size_bytes; /* 0: the default */
-	uint64_t memory_bytes;     /* 0: the default */
+	char *ack_accounts;          /* ack_file.h, or NULL */
+	uint64_t backlog_size_bytes; /* what may be here and not on the backend; 0: the default */
+	uint64_t backlog_age_ms;     /* and how old it may be; 0: the default */
+	uint64_t cache_size_bytes;   /* 0: the default */
+	uint64_t memory_bytes;       /* 0: the default */
 	uint64_t commit_interval_ms;
 	uint64_t commit_window_ms;  /* how long a commit gathers others before it begins */
 	uint64_t commit_timeout_ms; /* how long a program waits for one, with ack=remote */

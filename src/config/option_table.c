@@ -84,6 +84,16 @@ static int set_size(const char *value, uint64_t *field)
 	return 0;
 }
 
+static int set_ack_accounts(struct mount_options *o, const char *value)
+{
+	return *value == '\0' ? -EINVAL : replace_string(&o->ack_accounts, strdup(value));
+}
+
+static int set_backlog_size(struct mount_options *o, const char *value)
+{
+	return set_size(value, &o->backlog_size_bytes);
+}
+
 static int set_cache_size(struct mount_options *o, const char *value)
 {
 	return set_size(value, &o->cache_size_bytes);
@@ -127,6 +137,18 @@ static int set_commit_timeout(struct mount_options *o, const char *value)
 		r = -ERANGE;
 	if (r == 0)
 		o->commit_timeout_ms = ms;
+	return r;
+}
+
+static int set_backlog_age(struct mount_options *o, const char *value)
+{
+	uint64_t ms = 0;
+	int r = set_duration(value, MOUNT_OPTIONS_MAX_BACKLOG_AGE_MS, &ms);
+
+	if (r == 0 && ms == 0)
+		r = -ERANGE;
+	if (r == 0)
+		o->backlog_age_ms = ms;
 	return r;
 }
 
@@ -199,6 +221,9 @@ static const struct {
 } valued_options[] = {
 	{"state", "DIR", set_state},
 	{"ack", "local|remote", set_ack},
+	{"ack_accounts", "FILE", set_ack_accounts},
+	{"backlog_age", "DURATION from 1ms to 366d, e.g. 1d", set_backlog_age},
+	{"backlog_size", "SIZE, e.g. 4G", set_backlog_size},
 	{"cache_size", "SIZE, e.g. 20G", set_cache_size},
 	{"memory", "SIZE, e.g. 512M", set_memory},
 	{"commit_interval", "DURATION up to 1h, e.g. 1s", set_commit_interval},

@@ -18,6 +18,15 @@ static void leave(int signal_number)
 		session_exit(session);
 }
 
+static void hang_up(int signal_number)
+{
+	struct session *session = atomic_load(&serving);
+
+	(void)signal_number;
+	if (session != NULL)
+		session_hangup(session);
+}
+
 static void set_ending_signals(sigset_t *set)
 {
 	sigemptyset(set);
@@ -38,10 +47,13 @@ void signals_block(void)
 void signals_end_session(struct session *session)
 {
 	struct sigaction action = {.sa_handler = leave};
+	struct sigaction again = {.sa_handler = hang_up, .sa_flags = SA_RESTART};
 	sigset_t set;
 
 	atomic_store(&serving, session);
 	sigemptyset(&action.sa_mask);
+	sigemptyset(&again.sa_mask);
+	(void)sigaction(SIGHUP, &again, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
 	(void)sigaction(SIGINT, &action, NULL);
 	set_ending_signals(&set);

@@ -12,7 +12,8 @@ struct session;
 /* Blocks SIGTERM and SIGINT here and in threads to come; ignores SIGHUP and SIGPIPE. */
 void signals_block(void);
 
-/* From now on SIGTERM and SIGINT make session_run() in this thread return. */
+/* From now on SIGTERM and SIGINT make session_run() in this thread return, and SIGHUP has its
+ * on_hangup called. */
 void signals_end_session(struct session *session);
 
 /* From now on they do nothing; the session may be freed. */

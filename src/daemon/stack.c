@@ -11,6 +11,7 @@
 #include "backends/retry_backend.h"
 #include "cache/account_list.h"
 #include "cache/key.h"
+#include "daemon/ack_accounts.h"
 #include "daemon/mountpoint.h"
 #include "daemon/state_superseded.h"
 #include "replication/owner.h"
@@ -117,6 +118,9 @@ static int open_node(struct stack *stack, char **ret_message)
 		.cache_size_bytes = stack->options->cache_size_bytes,
 		.memory_bytes = stack->options->memory_bytes,
 		.commit_interval_ms = stack->options->commit_interval_ms,
+		.ack = stack->ack,
+		.backlog_bytes = stack->options->backlog_size_bytes,
+		.backlog_age_ms = stack->options->backlog_age_ms,
 		.strict_sync = stack->options->strict_sync,
 		.journal = true,
 		.plain_puts = !stack->backend.probe.put_if_absent,
@@ -214,6 +218,8 @@ static int open_filesystem(struct stack *stack, char **ret_message)
 	if (r < 0)
 		return r;
 	r = fs_open(stack->node, &stack->fs);
+	if (r == 0 && stack->options->ack_accounts != NULL)
+		return ack_accounts_load(stack->fs, stack->options->ack_accounts, ret_message);
 	return r < 0 ? message_set(ret_message, r, "cannot open the filesystem in '%s': %s",
 			       stack->state->node_path, strerror(-r))
 		     : 0;
@@ -231,6 +237,7 @@ static int open_session(
 		.no_xattrs = stack->options->no_xattrs,
 		.debug = stack->options->debug,
 		.on_serving = listener->on_serving,
+		.on_hangup = listener->on_hangup,
 		.arg = listener->arg,
 	};
 	int r = session_new(stack->fs, &options, &stack->session);

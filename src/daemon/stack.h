@@ -35,6 +35,7 @@ struct stack {
 /* What the session has to tell when it serves (session.h). */
 struct stack_listener {
 	void (*on_serving)(void *arg);
+	void (*on_hangup)(void *arg);
 	void *arg;
 };
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "daemon/ack_accounts.h"
 #include "daemon/mount_record.h"
 #include "daemon/notify.h"
 #include "daemon/process.h"
@@ -49,6 +50,21 @@ static void announce(void *arg)
 	}
 	if (notify_send("READY=1\nSTATUS=Serving.") < 0)
 		log_warning("cannot tell systemd that the mount serves");
+}
+
+/* SIGHUP: what can be read again is. */
+static void read_again(void *arg)
+{
+	const struct startup *startup = arg;
+	const char *path = startup->options->ack_accounts;
+	CLEANUP_FREE char *message = NULL;
+
+	if (path == NULL)
+		return;
+	if (ack_accounts_load(startup->stack.fs, path, &message) < 0)
+		log_error("%s; all stays as it was", message != NULL ? message : path);
+	else
+		log_info("'%s' was read again", path);
 }
 
 static void announce_end(const struct startup *startup)
@@ -127,7 +143,7 @@ static int choose_failpoint(const struct mount_options *options, char **ret_mess
 
 int startup_run(const struct mount_options *options, struct background *background)
 {
-	struct stack_listener listener = {.on_serving = announce};
+	struct stack_listener listener = {.on_serving = announce, .on_hangup = read_again};
 	struct startup startup = {.options = options, .background = background};
 	CLEANUP_FREE char *message = NULL;
 	int r;

@@ -56,6 +56,7 @@ int session_new(struct fs *fs, const struct session_options *o, struct session *
 	if (s != NULL) {
 		s->fs = fs;
 		s->on_serving = o->on_serving;
+		s->on_hangup = o->on_hangup;
 		s->on_serving_arg = o->arg;
 		s->no_xattrs = o->no_xattrs;
 		s->n_threads = o->threads > 0 ? o->threads : DEFAULT_THREADS;
@@ -63,7 +64,7 @@ int session_new(struct fs *fs, const struct session_options *o, struct session *
 			s->n_threads = SESSION_MAX_THREADS;
 		s->mountpoint = strdup(o->mountpoint);
 		s->control_socket = o->control_socket != NULL ? strdup(o->control_socket) : NULL;
-		s->wake_fd = eventfd(0, EFD_CLOEXEC);
+		s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		s->park = park_new(s);
 	}
 	if (r == 0) {
@@ -102,6 +103,21 @@ void session_exit(struct session *s)
 {
 	atomic_store(&s->exiting, true);
 	wake(s);
+}
+
+void session_hangup(struct session *s)
+{
+	atomic_store(&s->hangs_up, true);
+	wake(s);
+}
+
+/* The counter goes back to 0, before what it told of is looked at. */
+static void sleep_again(struct session *s)
+{
+	uint64_t count;
+	ssize_t ignored = read(s->wake_fd, &count, sizeof(count));
+
+	(void)ignored; /* nobody has woken it */
 }
 
 static void *serve(void *arg)
@@ -185,8 +201,12 @@ int session_run(struct session *s)
 	unsigned int n = 0;
 	int r = start_threads(s, threads, &n);
 
-	while (r == 0 && !atomic_load(&s->exiting))
+	while (r == 0 && !atomic_load(&s->exiting)) {
 		(void)poll(&wait, 1, -1);
+		sleep_again(s);
+		if (atomic_exchange(&s->hangs_up, false) && s->on_hangup != NULL)
+			s->on_hangup(s->on_serving_arg);
+	}
 	end_threads(s, threads, n);
 	park_stop(s->park);
 	wait_for_requests(s);

@@ -21,6 +21,7 @@ struct session_options {
 	bool no_xattrs;             /* the filesystem has no extended attributes */
 	bool debug;                 /* libfuse's trace on stderr */
 	void (*on_serving)(void *arg); /* called once, as the kernel's INIT is answered */
+	void (*on_hangup)(void *arg);  /* after session_hangup(), in the thread of session_run() */
 	void *arg;
 };
 
@@ -33,6 +34,9 @@ int session_run(struct session *s);
 
 /* Makes session_run() return. Async-signal-safe. */
 void session_exit(struct session *s);
+
+/* Has on_hangup called soon. Async-signal-safe. */
+void session_hangup(struct session *s);
 void session_free(struct session *s);
 
 /* The kernel drops what it has cached of a name and all below it, but for what is in use. For an

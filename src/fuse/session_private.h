@@ -22,12 +22,14 @@ struct session {
 	bool no_xattrs;
 	char *mountpoint;
 	void (*on_serving)(void *arg);
-	void *on_serving_arg;
+	void (*on_hangup)(void *arg);
+	void *on_serving_arg; /* of both */
 	unsigned int n_threads;
 	struct park *park; /* requests for accounts that are not here */
 	bool mounted;
 	int wake_fd; /* an eventfd: somebody wants session_run() to look */
 	_Atomic bool exiting;
+	_Atomic bool hangs_up; /* on_hangup is to be called */
 	_Atomic unsigned int running_threads;
 	_Atomic unsigned int waiting_requests; /* answered later, from another thread */
 

@@ -81,8 +81,11 @@ static void want_locked(struct journal *j, const struct journal_waiter *w) REQUI
 {
 	if (w->cut != 0)
 		j->wanted_cut = w->cut;
-	else if ((w->lsn > j->cut_lsn || j->is_behind) && j->wanted_since_ms == 0)
-		j->wanted_since_ms = clock_monotonic_ms();
+	else if (w->lsn > j->cut_lsn || j->is_behind) {
+		j->n_wanting++;
+		if (j->wanted_since_ms == 0)
+			j->wanted_since_ms = clock_monotonic_ms();
+	}
 	if (w->lsn > j->max_wait_lsn)
 		j->max_wait_lsn = w->lsn;
 	journal_tell_locked(j);

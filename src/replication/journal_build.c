@@ -359,11 +359,22 @@ static void free_pile(struct build *b)
 	free(b->pile);
 }
 
+static size_t count_wanting_locked(struct journal *j) REQUIRES(j->lock)
+{
+	size_t count = 0;
+
+	for (struct list_node *n = j->waiters.next; n != &j->waiters; n = n->next)
+		count += LIST_ENTRY(n, struct journal_waiter, node)->lsn > j->cut_lsn;
+	return count;
+}
+
 /* From now on it counts; what was noted since belongs to the next cut. */
 static void accept_locked(struct journal *j, struct journal_segment *s) REQUIRES(j->lock)
 {
 	s->is_built = true;
 	j->cut_lsn = s->lsn;
+	j->n_wanting = count_wanting_locked(j);
+	j->last_cut_ms = clock_monotonic_ms();
 	if (j->max_wait_lsn <= s->lsn)
 		j->wanted_since_ms = 0;
 	if (s->n_puts > 0) {

@@ -19,6 +19,10 @@
 #define JOURNAL_PAUSE_MIN_MS 50
 #define JOURNAL_PAUSE_MAX_MS 5000
 
+/* How the next cut gathers while a segment is on its way: journal_thread.c. */
+#define JOURNAL_FEW_WAITERS 4
+#define JOURNAL_LONGEST_PACE_MS 250
+
 struct journal_segment;
 
 /* One object: waits -> runs -> is done; or waits again, after a failure. Part 0 is the segment,
@@ -34,6 +38,7 @@ struct journal_put {
 	bool looks; /* there is an object already: is it this one? */
 	unsigned int failures;
 	uint64_t not_before_ms;
+	uint64_t started_ms;
 };
 
 struct journal_segment {
@@ -84,6 +89,9 @@ struct journal {
 	bool is_behind;           /* there are changes from before the start that are not */
 	uint64_t dirty_since_ms;  /* 0: nothing has changed since the last cut */
 	uint64_t wanted_since_ms; /* 0: nobody waits for a new cut */
+	size_t n_wanting;         /* about so many do */
+	uint64_t last_cut_ms;     /* when the last segment was ready */
+	uint64_t put_ms;          /* what the put of a segment takes, of late */
 	uint64_t max_wait_lsn;
 	uint64_t wanted_cut;    /* for flushes */
 	uint64_t not_before_ms; /* after a failure to cut */

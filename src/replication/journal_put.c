@@ -19,16 +19,30 @@ void journal_put_free(struct journal_put *put)
 	free(put);
 }
 
+/* Smoothed; a put that was looked at again has no duration. */
+static void note_duration_locked(struct journal *j, const struct journal_put *put) REQUIRES(j->lock)
+{
+	uint64_t took_ms = clock_monotonic_ms() - put->started_ms;
+
+	if (put->failures > 0 || put->looks)
+		return;
+	if (took_ms > JOURNAL_LONGEST_PACE_MS)
+		took_ms = JOURNAL_LONGEST_PACE_MS;
+	j->put_ms = j->put_ms == 0 ? took_ms : (3 * j->put_ms + took_ms + 2) / 4;
+}
+
 static void finish_locked(struct journal *j, struct journal_put *put) REQUIRES(j->lock)
 {
 	put->state = JOURNAL_PUT_DONE;
 	put->segment->n_left--;
 	j->memory_bytes -= put->frame.size_bytes;
 	j->put_bytes += put->frame.size_bytes;
-	if (put->part > 0)
+	if (put->part > 0) {
 		j->put_parts++;
-	else
+	} else {
 		j->put_segments++;
+		note_duration_locked(j, put);
+	}
 	j->last_error = 0;
 	for (size_t i = 0; i < put->n_contents; i++) {
 		free(put->contents[i]);
@@ -160,6 +174,7 @@ void journal_put_start_locked(struct journal *j, uint64_t *ret_next_ms)
 	while (j->error == 0 && !j->is_stopping &&
 		(put = find_due_locked(j, ret_next_ms)) != NULL) {
 		put->state = JOURNAL_PUT_RUNS;
+		put->started_ms = clock_monotonic_ms();
 		j->n_running++;
 		lock_release(&j->lock);
 		start(j, put); /* which may complete it at once, when the backend is shut down */

@@ -100,6 +100,24 @@ void journal_step_locked(struct journal *j, uint64_t until_ms)
 
 /* ---- cuts */
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* While a segment is on its way the next cut gathers, for those who wait. Many of them fill a
+ * segment: it takes as long as a put, so that one is on its way at a time; a burst costs few puts,
+ * and each waits for one and a half on average. A few would only wait: half of it, so that one who
+ * comes just behind what somebody else has changed waits for one and a half at most. By estimates,
+ * so that one slow put does not hold up the next. */
+static uint64_t gathered_ms_locked(struct journal *j) REQUIRES(j->lock)
+{
+	uint64_t window_ms = j->wanted_since_ms + j->options.commit_window_ms;
+	uint64_t pace_ms = j->n_wanting > JOURNAL_FEW_WAITERS ? j->put_ms : j->put_ms / 2;
+
+	return j->n_segments == 0 ? window_ms : later(window_ms, j->last_cut_ms + pace_ms);
+}
+
 /* UINT64_MAX: not before something else happens. */
 static uint64_t cut_due_ms_locked(struct journal *j) REQUIRES(j->lock)
 {
@@ -111,7 +129,7 @@ static uint64_t cut_due_ms_locked(struct journal *j) REQUIRES(j->lock)
 	if (j->wanted_cut > j->n_cuts)
 		due_ms = 0;
 	if (j->wanted_since_ms != 0)
-		due_ms = earlier(due_ms, j->wanted_since_ms + j->options.commit_window_ms);
+		due_ms = earlier(due_ms, gathered_ms_locked(j));
 	if (j->dirty_since_ms != 0)
 		due_ms = earlier(due_ms, j->dirty_since_ms + j->options.commit_interval_ms);
 	due_ms = earlier(due_ms, journal_snapshot_due_ms_locked(j));

@@ -236,6 +236,14 @@ static int load_or_pause(struct keeper *k)
 	return keeper_sleep_until(k, clock_monotonic_ms() + pause_ms);
 }
 
+static bool is_fenced(const struct keeper *k)
+{
+	struct journal_figures figures;
+
+	journal_get_figures(k->options.journal, &figures);
+	return figures.error == -ESTALE;
+}
+
 /* Whether something was done that may lead to more. */
 static bool do_something(struct keeper *k)
 {
@@ -246,6 +254,8 @@ static bool do_something(struct keeper *k)
 
 	if (do_job(k))
 		return true;
+	if (is_fenced(k))
+		return false;
 	n = keeper_due(k, accounts, KEEPER_BATCH_ACCOUNTS);
 	if (n > 0)
 		(void)keeper_make_checkpoints(k, accounts, n, &bytes);

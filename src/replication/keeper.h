@@ -16,7 +16,9 @@
  * node's own journal stay: they say where a journal ends (doc/decisions/0006-journal.md).
  *
  * The node must be the owner of the volume: accounts and journals of all nodes are its own to
- * keep. Thread-safe but for start and stop. Locks: doc/locking.md.
+ * keep. One that is not any more, and does not know it yet, does no harm: its checkpoints have
+ * lower numbers than those of the owner after it (the epoch is in them), and what it removes is in
+ * its checkpoints. Thread-safe but for start and stop. Locks: doc/locking.md.
  */
 #ifndef MAILFS_REPLICATION_KEEPER_H
 #define MAILFS_REPLICATION_KEEPER_H
@@ -40,6 +42,9 @@
 #define KEEPER_SNAPSHOT_WAIT_MS 30000 /* for its segment to be complete */
 #define KEEPER_SNAPSHOT_MS 900000     /* so long it may be kept, while checkpoints are written */
 
+/* A checkpoint's number is the epoch of the owner who wrote it, and a count. */
+#define KEEPER_EPOCH_SHIFT 32
+
 struct keeper;
 
 struct keeper_options {
@@ -49,6 +54,7 @@ struct keeper_options {
 	struct uuid volume;
 	struct uuid node_uuid; /* with the incarnation: of the journal */
 	uint64_t incarnation;
+	uint32_t epoch; /* of ownership */
 	bool plain_puts;
 
 	uint64_t retention_ms; /* of checkpoints that were replaced; 0: none */

@@ -117,6 +117,18 @@ static void take_results(struct batch *b)
 
 /* ---- one account */
 
+/* Above all that there are, but never in the epoch of an owner to come: he may have gone on from
+ * here already, and then his checkpoints have to count. */
+static uint64_t next_number_locked(struct keeper *k, struct keeper_tail *tail) REQUIRES(k->lock)
+{
+	uint64_t first = (uint64_t)k->options.epoch << KEEPER_EPOCH_SHIFT;
+	uint64_t end = ((uint64_t)k->options.epoch + 1) << KEEPER_EPOCH_SHIFT;
+
+	if (tail->number < first)
+		tail->number = first;
+	return tail->number + 1 < end ? ++tail->number : 0;
+}
+
 /* Only accounts with a tail stay in the batch. */
 static void prepare(struct batch *b, uint32_t account)
 {
@@ -145,10 +157,14 @@ static void prepare(struct batch *b, uint32_t account)
 	tail = keeper_find_locked(k, account);
 	has_tail = tail != NULL && tail->n_items > 0;
 	if (has_tail)
-		b->numbers[b->n] = ++tail->number;
+		b->numbers[b->n] = next_number_locked(k, tail);
 	lock_release(&k->lock);
 	if (!has_tail)
 		return;
+	if (b->numbers[b->n] == 0) {
+		fail(b, account, -ESTALE);
+		return;
+	}
 	if (k->options.pack != NULL && k->options.pack(k->options.arg, account) < 0)
 		log_debug(
 			"account %" PRIu32 " is not packed: its checkpoint carries more", account);

@@ -173,6 +173,18 @@ static void load(void *arg, uint32_t account)
 	loader_load(r->loader, account, loader_thread_priority());
 }
 
+/* Also tells the node when nothing is put any more, for those who wait for nothing. */
+static uint64_t lag(void *arg)
+{
+	struct replicator *r = arg;
+	struct journal_figures figures;
+
+	journal_get_figures(r->journal, &figures);
+	if (figures.error == -ESTALE)
+		node_fence(r->options.node);
+	return figures.lag_ms;
+}
+
 /* Also one that is about to go: it is flushed before. */
 static bool is_here(void *arg, uint32_t account)
 {
@@ -200,6 +212,7 @@ static int start_keeper(struct replicator *r)
 		.volume = r->options.volume,
 		.node_uuid = r->owner.node,
 		.incarnation = r->owner.incarnation,
+		.epoch = (uint32_t)r->owner.epoch,
 		.plain_puts = r->options.plain_puts,
 		.retention_ms = r->options.retention_ms,
 		.quiet_ms = r->options.quiet_ms,
@@ -219,6 +232,7 @@ static int open_all(struct replicator *r, char **ret_message)
 		.volume = r->options.volume};
 	struct node_replication replication = {.wait = wait_for_journal,
 		.load = load,
+		.lag = lag,
 		.retention_ms = r->options.retention_ms,
 		.arg = r};
 	int result = become_owner(r, ret_message);

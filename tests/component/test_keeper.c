@@ -228,6 +228,70 @@ START_TEST(test_journals_of_before)
 }
 END_TEST
 
+struct successor {
+	struct node_fixture fixture;
+	struct journal *journal;
+	struct keeper *keeper;
+};
+
+/* Another node takes over, from what is on the backend, and writes checkpoints of its own. */
+static void succeed(struct successor *s)
+{
+	struct journal_options journal = keeper_kit.options;
+	struct keeper_options keeper = keeper_kit.keeping;
+	struct keeper_job job = {.timeout_ms = KEEPER_KIT_FLUSH_MS};
+	struct journal_kit_restored results[JOURNAL_KIT_ACCOUNTS];
+	char *message;
+
+	seal();
+	journal_kit_open_reader(KEEPER_KIT_STORE, &s->fixture);
+	journal_kit_restore(&keeper_kit.restorer, &s->fixture, 0x7f, true, results);
+	ck_assert_int_eq(fs_open(s->fixture.node, &s->fixture.fs), 0);
+	journal.node = keeper.node_uuid = (struct uuid){{4, 4, 4}};
+	ck_assert_int_eq(
+		journal_open(s->fixture.node, s->fixture.backend, &journal, &s->journal, &message),
+		0);
+	keeper.node = s->fixture.node;
+	keeper.backend = s->fixture.backend;
+	keeper.journal = s->journal;
+	keeper.epoch++;
+	ck_assert_int_eq(keeper_start(&keeper, &s->keeper), 0);
+	node_fixture_mkdir(s->fixture.fs, keeper_kit_account_inode(1), "new");
+	ck_assert_int_eq(keeper_checkpoint(s->keeper, &job), 0);
+}
+
+/* Nothing has told the node of before: it goes on with checkpoints, as long as it changes nothing.
+ * They do not count. */
+START_TEST(test_owner_of_before)
+{
+	struct journal_kit_restored results[JOURNAL_KIT_ACCOUNTS];
+	struct node_fixture reader;
+	struct keeper_figures before;
+	struct successor s;
+	unsigned int seed = 6;
+
+	keeper_kit_grow_old();
+	ck_assert_int_eq(keeper_kit_checkpoint(NULL, 0), 0);
+	for (unsigned int i = 0; i < 6; i++)
+		keeper_kit_write_file(keeper_kit_account_inode(i), "f", &seed);
+	keeper_kit_ship();
+	succeed(&s);
+	before = keeper_kit_figures();
+	ck_assert_int_eq(keeper_kit_checkpoint(NULL, 0), 0);
+	ck_assert_uint_gt(keeper_kit_figures().checkpoints, before.checkpoints);
+	journal_kit_open_reader(KEEPER_KIT_STORE, &reader);
+	journal_kit_restore(&keeper_kit.restorer, &reader, 0x7f, true, results);
+	for (int i = 0; i < 7; i++)
+		ck_assert_msg(results[i].error == 0, "%d: %s", i, results[i].message);
+	ck_assert_int_eq(fs_open(reader.node, &reader.fs), 0);
+	journal_kit_compare(&s.fixture, &reader);
+	node_fixture_done(&reader);
+	keeper_stop(s.keeper);
+	ck_assert_int_eq(journal_close(s.journal, KEEPER_KIT_FLUSH_MS), 0);
+	node_fixture_done(&s.fixture);
+}
+END_TEST
+
 /* A copy of the disk from before what was removed since must not go on as if nothing were. */
 START_TEST(test_old_copy_of_the_disk)
 {
@@ -436,6 +500,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_removed_account);
 	tcase_add_test(tc, test_retention);
 	tcase_add_test(tc, test_journals_of_before);
+	tcase_add_test(tc, test_owner_of_before);
 	tcase_add_test(tc, test_old_copy_of_the_disk);
 	tcase_add_test(tc, test_jobs);
 	tcase_add_test(tc, test_removed_while_a_catalogue_is_loaded);

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "cache/adoption.h"
+#include "cache/backlog.h"
 #include "fuse/session.h"
 #include "journal_kit.h"
 #include "util/clock.h"
@@ -62,6 +63,14 @@ static void load(void *arg, uint32_t account)
 	pthread_detach(thread);
 }
 
+static _Atomic uint64_t lag_ms;
+
+static uint64_t lag(void *arg)
+{
+	(void)arg;
+	return atomic_load(&lag_ms);
+}
+
 static void make_account(const char *name)
 {
 	uint64_t user = node_fixture_mkdir(kit.fixture.fs, FS_ROOT_INO, name);
@@ -85,7 +94,7 @@ static void *serve(void *arg)
 
 static void begin(void)
 {
-	static const struct node_replication replication = {.load = load};
+	static const struct node_replication replication = {.load = load, .lag = lag};
 	struct journal_kit_restored results[JOURNAL_KIT_ACCOUNTS];
 	struct session_options options = {.source = "test", .mountpoint = mountpoint, .threads = 4};
 	uint32_t absent[] = {1, 2, 3};
@@ -272,6 +281,38 @@ START_TEST(test_eviction)
 }
 END_TEST
 
+/* While the backend is behind what needs room waits a little, and then is refused; reading and
+ * removing go on. */
+START_TEST(test_delayed)
+{
+	uint64_t began_ms;
+	char path[128];
+	int fd;
+
+	begin();
+	snprintf(path, sizeof(path), "%s/b/new", mountpoint);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	ck_assert_int_ge(fd, 0);
+	atomic_store(&lag_ms, BACKLOG_DEFAULT_AGE_MS / 100 * 95);
+	clock_sleep_ms(BACKLOG_LOOK_MS + 20);
+	began_ms = clock_monotonic_ms();
+	ck_assert_int_eq(pwrite(fd, "x", 1, 0), 1);
+	ck_assert_uint_ge(clock_monotonic_ms() - began_ms, BACKLOG_MAX_DELAY_MS / 2);
+	atomic_store(&lag_ms, BACKLOG_DEFAULT_AGE_MS);
+	clock_sleep_ms(BACKLOG_LOOK_MS + 20);
+	ck_assert_int_eq(pwrite(fd, "x", 1, 0), -1);
+	ck_assert_int_eq(errno, ENOSPC);
+	ck_assert_int_eq(check_file("b", 3), 0);
+	ck_assert_int_eq(unlink(path), 0);
+	atomic_store(&lag_ms, 0);
+	clock_sleep_ms(BACKLOG_LOOK_MS + 20);
+	ck_assert_int_eq(pwrite(fd, "x", 1, 0), 1);
+	close(fd);
+	ck_assert_uint_eq(session_count_parked(session), 0);
+	end();
+}
+END_TEST
+
 /* ---- processes */
 static pid_t start_reader(void)
 {
@@ -351,6 +392,7 @@ Suite *test_suite(void)
 		tcase_add_test(tc, test_names);
 		tcase_add_test(tc, test_failure);
 		tcase_add_test(tc, test_eviction);
+		tcase_add_test(tc, test_delayed);
 		tcase_add_test(tc, test_killed);
 		tcase_add_test(tc, test_end);
 	}

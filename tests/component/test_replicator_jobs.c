@@ -37,6 +37,17 @@ static void faults(const char *rules)
 	ck_assert_msg(fault_backend_set(f.backend, rules, &message) == 0, "%s", message);
 }
 
+/* As the state directory keeps it. */
+static uint64_t incarnation, epoch;
+
+static int note_ownership(void *arg, uint64_t new_incarnation, uint64_t new_epoch)
+{
+	(void)arg;
+	incarnation = new_incarnation;
+	epoch = new_epoch;
+	return 0;
+}
+
 static void open_replicator(void)
 {
 	struct replicator_options options = {
@@ -44,7 +55,9 @@ static void open_replicator(void)
 		.backend = f.backend,
 		.commit_interval_ms = 20,
 		.commit_timeout_ms = JOB_MS,
-		.incarnation = 1,
+		.incarnation = incarnation,
+		.epoch = epoch,
+		.note = note_ownership,
 	};
 	char *message = NULL;
 
@@ -59,6 +72,8 @@ static void set_up(void)
 	char *message = NULL;
 	char name[16];
 
+	incarnation = 1;
+	epoch = 0;
 	node_fixture_init(&f);
 	store = f.backend;
 	ck_assert_int_eq(fault_backend_new(store, &none, &f.backend), 0);
@@ -83,6 +98,18 @@ static void clean_up(void)
 	node_close(f.node);
 	f.node = NULL;
 	node_fixture_done(&f);
+}
+
+static void restart(void)
+{
+	char *message = NULL;
+
+	fs_close(f.fs);
+	ck_assert_int_eq(replicator_close(replicator, JOB_MS, false), 0);
+	node_close(f.node);
+	ck_assert_int_eq(node_open(&f.options, &f.node, &message), 0);
+	open_replicator();
+	ck_assert_int_eq(fs_open(f.node, &f.fs), 0);
 }
 
 /* ---- as the session does it: a request waits until its account is here */
@@ -344,6 +371,44 @@ START_TEST(test_again_and_again)
 }
 END_TEST
 
+/* What the store's log has of accounts that went and came is no change. */
+START_TEST(test_restart)
+{
+	uint64_t bytes;
+
+	fill(0, 100);
+	(void)evict(accounts, USERS);
+	check(0, 0, 1, 100);
+	check(1, 0, 1, 100);
+	restart();
+	ck_assert_int_eq(flush(false, JOB_MS), 0);
+	bytes = figures().journal.bytes;
+	ck_assert_uint_eq(bytes, 0);
+	ck_assert_int_eq(place(0), ADOPTION_HERE);
+	ck_assert_int_eq(place(2), ADOPTION_ABSENT);
+	/* And what is one, is: behind a load, and before a crash. */
+	append(0, 0, 101, 1);
+	append(1, 0, 101, 1);
+	(void)evict(accounts, 1);
+	check(0, 0, 2, 100);
+	append(0, 0, 102, 2);
+	faults("put:error=EIO");
+	append(0, 0, 103, 3);
+	fs_close(f.fs);
+	(void)replicator_close(replicator, 0, false);
+	node_close(f.node);
+	faults("");
+	ck_assert_int_eq(node_open(&f.options, &f.node, &(char *){NULL}), 0);
+	open_replicator();
+	ck_assert_int_eq(fs_open(f.node, &f.fs), 0);
+	ck_assert_int_eq(flush(false, JOB_MS), 0);
+	(void)evict(accounts, USERS);
+	check(0, 0, 4, 100);
+	check(1, 0, 2, 100);
+	check(2, 0, 1, 100);
+}
+END_TEST
+
 START_TEST(test_the_root_account_stays)
 {
 	const uint32_t root = 0;
@@ -498,6 +563,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_flush_without_a_store);
 	tcase_add_test(tc, test_evict_and_back);
 	tcase_add_test(tc, test_again_and_again);
+	tcase_add_test(tc, test_restart);
 	tcase_add_test(tc, test_the_root_account_stays);
 	tcase_add_test(tc, test_evict_without_a_store);
 	tcase_add_test(tc, test_an_account_in_use);

@@ -51,6 +51,10 @@ dd if=/dev/zero of="$T/small/fill" bs=4k 2>/dev/null
 mkdir -p "$T/small/s" 2>/dev/null
 check_refused 'no space for the state' 1 'No space|pace left' \
 	"$MAILFS" "$URL" "$MNT" -o "state=$T/small/s"
+printf 'bob remote\nann sometimes\n' >"$T/acks"
+rm -rf "$STATE"
+check_refused 'a mistake in ack_accounts' 1 "$T/acks, line 2" \
+	"$MAILFS" "$URL" "$MNT" -o "state=$STATE,ack_accounts=$T/acks"
 check 'nothing is mounted' not is_mounted "$MNT"
 # A mount is patient with a store that does not answer, and says so.
 check_refused 'a store that is away' 1 'trying again' \

@@ -81,7 +81,11 @@ START_TEST(test_every_option)
 {
 	parse_good("-f file:///v -o state=/s,ack=local,cache_size=10G,memory=64M /mnt "
 		   "-o commit_interval=250ms,umount_timeout=2m,sync=strict,threads=9,"
-		   "log_level=warning,commit_window=0ms,commit_timeout=5s,retention=7d");
+		   "log_level=warning,commit_window=0ms,commit_timeout=5s,retention=7d,"
+		   "ack_accounts=/a,backlog_size=1G,backlog_age=2h");
+	ck_assert_str_eq(options.ack_accounts, "/a");
+	ck_assert_uint_eq(options.backlog_size_bytes, UINT64_C(1) << 30);
+	ck_assert_uint_eq(options.backlog_age_ms, 2 * 60 * 60 * 1000);
 	ck_assert_str_eq(options.mountpoint, "/mnt");
 	ck_assert_str_eq(options.state_directory, "/s");
 	ck_assert_int_eq(options.ack, MOUNT_ACK_LOCAL);
