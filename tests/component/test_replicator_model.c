@@ -18,13 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "backends/memory_backend.h"
-#include "cache/adoption.h"
-#include "cache/cut.h"
-#include "cache/node_private.h"
+#include "backends/fault_backend.h"
 #include "journal_kit.h"
 #include "operation_model.h"
-#include "replication/replicator.h"
+#include "test_machine.h"
 #include "util/clock.h"
 
 #define ACCOUNTS OPERATION_MODEL_ACCOUNTS
@@ -37,153 +34,24 @@
 #define HIGHEST_ACCOUNT 4096      /* numbers are skipped at each start */
 #define COUNTER "dovecot-uidlist" /* of its own account: how many operations were done */
 
-/* ---- a node with a replicator */
-
-struct machine {
-	struct node_fixture fixture;
-	struct replicator *replicator;
-	struct uuid uuid;
-	uint64_t incarnation, epoch; /* as noted */
-};
-
-static struct uuid volume;
-static char store_name[32];
 static unsigned int events; /* the seed of what happens besides */
-
-static int note(void *arg, uint64_t incarnation, uint64_t epoch)
-{
-	struct machine *m = arg;
-
-	m->incarnation = incarnation;
-	m->epoch = epoch;
-	return 0;
-}
 
 static size_t random_below(unsigned int *seed, size_t n)
 {
 	return (size_t)rand_r(seed) % n;
 }
 
-static void open_machine(struct machine *m)
+static uint32_t some_interval_ms(void)
 {
 	static const uint32_t intervals_ms[] = {1, 5, 50, 1000};
-	struct replicator_options options = {
-		.backend = m->fixture.backend,
-		.volume = volume,
-		.node_uuid = m->uuid,
-		.incarnation = m->incarnation,
-		.epoch = m->epoch,
-		.note = note,
-		.note_arg = m,
-		.commit_interval_ms = intervals_ms[random_below(&events, 4)],
-		.commit_timeout_ms = PATIENCE_MS,
-	};
-	char *message = NULL;
-	int r = node_open(&m->fixture.options, &m->fixture.node, &message);
 
-	ck_assert_msg(r == 0, "node_open: %d %s", r, message != NULL ? message : "");
-	options.node = m->fixture.node;
-	r = replicator_open(&options, &m->replicator, &message);
-	ck_assert_msg(r == 0, "replicator_open: %d %s", r, message != NULL ? message : "");
-	ck_assert_int_eq(fs_open(m->fixture.node, &m->fixture.fs), 0);
-}
-
-static struct machine *new_machine(void)
-{
-	struct machine *m = calloc(1, sizeof(*m));
-
-	ck_assert_int_eq(uuid_generate(&m->uuid), 0);
-	node_fixture_init(&m->fixture);
-	backend_free(m->fixture.backend);
-	ck_assert_int_eq(memory_backend_open(store_name, &m->fixture.backend), 0);
-	m->fixture.options.backend = m->fixture.backend;
-	m->fixture.options.journal = true;
-	m->fixture.options.commit_interval_ms = 20;
-	open_machine(m);
-	return m;
-}
-
-/* As an unmount does it; with a timeout of 0 what is not on the backend stays here. */
-static int close_machine(struct machine *m, uint32_t timeout_ms)
-{
-	int r;
-
-	fs_close(m->fixture.fs);
-	m->fixture.fs = NULL;
-	r = replicator_close(m->replicator, timeout_ms, false);
-	m->replicator = NULL;
-	node_close(m->fixture.node);
-	m->fixture.node = NULL;
-	return r;
-}
-
-static void remove_machine(struct machine *m)
-{
-	(void)close_machine(m, 0);
-	node_fixture_done(&m->fixture);
-	free(m);
-}
-
-struct wait {
-	pthread_mutex_t mutex;
-	pthread_cond_t condition;
-	bool is_done;
-	int error;
-};
-
-static void done(void *arg, int error)
-{
-	struct wait *w = arg;
-
-	pthread_mutex_lock(&w->mutex);
-	w->error = error;
-	w->is_done = true;
-	pthread_cond_signal(&w->condition);
-	pthread_mutex_unlock(&w->mutex);
-}
-
-static int end_wait(struct wait *w)
-{
-	pthread_mutex_lock(&w->mutex);
-	while (!w->is_done)
-		pthread_cond_wait(&w->condition, &w->mutex);
-	pthread_mutex_unlock(&w->mutex);
-	return w->error;
-}
-
-#define WAIT_INIT                                                                         \
-	{                                                                                 \
-		.mutex = PTHREAD_MUTEX_INITIALIZER, .condition = PTHREAD_COND_INITIALIZER \
-	}
-
-/* All that was done so far is on the backend, or why not. */
-static int wait_for_backend(struct machine *m)
-{
-	const struct node_replication *replication = &m->fixture.node->replication;
-	struct wait w = WAIT_INIT;
-
-	replication->wait(replication->arg, cut_last_lsn(m->fixture.node), done, &w);
-	return end_wait(&w);
-}
-
-static void load_all(struct machine *m)
-{
-	for (uint32_t account = 0; account < HIGHEST_ACCOUNT; account++) {
-		struct wait w = WAIT_INIT;
-		int r;
-
-		if (adoption_check(m->fixture.node, account) == 0)
-			continue;
-		adoption_wait(m->fixture.node, account, done, &w);
-		r = end_wait(&w);
-		ck_assert_msg(r == 0, "account %u cannot be loaded: %d", account, r);
-	}
+	return intervals_ms[random_below(&events, 4)];
 }
 
 /* ---- operations on a node */
 
 /* 0: there is none. No reference is kept. */
-static uint64_t look_up(struct machine *m, uint64_t parent, const char *name)
+static uint64_t look_up(struct test_machine *m, uint64_t parent, const char *name)
 {
 	struct fs_attributes a;
 	int r = fs_lookup(m->fixture.fs, parent, name, &a);
@@ -195,7 +63,7 @@ static uint64_t look_up(struct machine *m, uint64_t parent, const char *name)
 	return a.ino;
 }
 
-static uint64_t account_of(struct machine *m, size_t account)
+static uint64_t account_of(struct test_machine *m, size_t account)
 {
 	char name[16];
 
@@ -203,19 +71,19 @@ static uint64_t account_of(struct machine *m, size_t account)
 	return look_up(m, FS_ROOT_INO, name);
 }
 
-static uint64_t directory_of(struct machine *m, size_t account, size_t directory)
+static uint64_t directory_of(struct test_machine *m, size_t account, size_t directory)
 {
 	uint64_t parent = account_of(m, account);
 
 	return parent == 0 ? 0 : look_up(m, parent, directory == 0 ? "cur" : "other");
 }
 
-static void make_directory(struct machine *m, uint64_t parent, const char *name)
+static void make_directory(struct test_machine *m, uint64_t parent, const char *name)
 {
 	fs_forget(m->fixture.fs, node_fixture_mkdir(m->fixture.fs, parent, name), 1);
 }
 
-static void change_directories(struct machine *m, const struct operation *o)
+static void change_directories(struct test_machine *m, const struct operation *o)
 {
 	const char *directory = o->directory == 0 ? "cur" : "other";
 	char account[16];
@@ -231,7 +99,7 @@ static void change_directories(struct machine *m, const struct operation *o)
 		ck_assert_int_eq(fs_rmdir(m->fixture.fs, account_of(m, o->account), directory), 0);
 }
 
-static int change_file(struct machine *m, const struct operation *o, uint64_t parent)
+static int change_file(struct test_machine *m, const struct operation *o, uint64_t parent)
 {
 	struct fs *fs = m->fixture.fs;
 	uint64_t ino = look_up(m, parent, operation_model_names[o->name]);
@@ -259,7 +127,7 @@ static int change_file(struct machine *m, const struct operation *o, uint64_t pa
 	}
 }
 
-static void perform(struct machine *m, const struct operation *o)
+static void perform(struct test_machine *m, const struct operation *o)
 {
 	uint64_t parent;
 	int r;
@@ -279,14 +147,14 @@ static void perform(struct machine *m, const struct operation *o)
 	ck_assert_msg(r >= 0, "operation %d: %d", o->what, r);
 }
 
-static uint64_t counter_of(struct machine *m)
+static uint64_t counter_of(struct test_machine *m)
 {
 	uint64_t parent = look_up(m, FS_ROOT_INO, "counter");
 
 	return parent == 0 ? 0 : look_up(m, parent, COUNTER);
 }
 
-static uint64_t read_counter(struct machine *m)
+static uint64_t read_counter(struct test_machine *m)
 {
 	uint64_t n = 0, ino = counter_of(m);
 
@@ -295,7 +163,7 @@ static uint64_t read_counter(struct machine *m)
 	return n;
 }
 
-static void write_counter(struct machine *m, uint64_t n)
+static void write_counter(struct test_machine *m, uint64_t n)
 {
 	ck_assert_int_eq(node_fixture_write(m->fixture.fs, counter_of(m), 0, &n, sizeof(n)), 0);
 }
@@ -314,7 +182,7 @@ __attribute__((format(printf, 1, 2))) static bool differs(const char *format, ..
 	return false;
 }
 
-static bool same_file(struct machine *m, uint64_t ino, const struct model_file *file)
+static bool same_file(struct test_machine *m, uint64_t ino, const struct model_file *file)
 {
 	struct fs_attributes a;
 	uint8_t data[MAX_BYTES];
@@ -335,8 +203,8 @@ static bool same_file(struct machine *m, uint64_t ino, const struct model_file *
 	return xattr == file->xattr || differs("attribute %u, not %u", xattr, file->xattr);
 }
 
-static bool same_name(struct machine *m, const struct operation_model *model, size_t a, size_t d,
-	size_t n, uint64_t directory)
+static bool same_name(struct test_machine *m, const struct operation_model *model, size_t a,
+	size_t d, size_t n, uint64_t directory)
 {
 	const struct model_file *file = model->names[a][d][n];
 	uint64_t ino = look_up(m, directory, operation_model_names[n]);
@@ -365,7 +233,7 @@ static bool count_entry(void *arg, const char *name, uint64_t ino, uint32_t mode
 }
 
 static bool same_directory(
-	struct machine *m, const struct operation_model *model, size_t a, size_t d)
+	struct test_machine *m, const struct operation_model *model, size_t a, size_t d)
 {
 	uint64_t ino = directory_of(m, a, d);
 	size_t n_found = 0, n_expected = 2; /* . and .. */
@@ -384,7 +252,7 @@ static bool same_directory(
 						a, d, n_found, n_expected);
 }
 
-static bool is_model(struct machine *m, const struct operation_model *model)
+static bool is_model(struct test_machine *m, const struct operation_model *model)
 {
 	for (size_t a = 0; a < ACCOUNTS; a++) {
 		if ((account_of(m, a) != 0) != model->has_account[a])
@@ -402,7 +270,7 @@ static bool is_model(struct machine *m, const struct operation_model *model)
 
 struct run {
 	unsigned int seed;
-	struct machine *machine;
+	struct test_machine *machine;
 	struct operation_model model;
 	uint64_t n_done;         /* operations */
 	uint64_t n_acknowledged; /* of them: known to be on the backend */
@@ -437,40 +305,40 @@ static void accept(struct run *run)
 	run->n_done = n_found;
 }
 
-static void expect_stale(struct machine *m)
+static void expect_stale(struct test_machine *m)
 {
 	uint64_t n = 0;
 	uint64_t ino = counter_of(m);
 	int r = ino == 0 ? -ESTALE : node_fixture_write(m->fixture.fs, ino, 8, &n, sizeof(n));
 
 	if (r == 0)
-		r = wait_for_backend(m);
+		r = test_machine_wait(m);
 	ck_assert_int_eq(r, -ESTALE);
 }
 
 /* Another machine takes over in the middle of the work. */
 static void lose(struct run *run)
 {
-	struct machine *next = new_machine();
+	struct test_machine *next = test_machine_new(some_interval_ms());
 
 	n_losses++;
-	load_all(next);
+	test_machine_load_all(next);
 	expect_stale(run->machine);
-	remove_machine(run->machine);
+	test_machine_remove(run->machine);
 	run->machine = next;
 	accept(run);
 }
 
 static void hand_over(struct run *run)
 {
-	struct machine *next;
+	struct test_machine *next;
 
 	n_hand_overs++;
-	ck_assert_int_eq(wait_for_backend(run->machine), 0);
-	next = new_machine();
-	load_all(next);
+	ck_assert_int_eq(test_machine_wait(run->machine), 0);
+	next = test_machine_new(some_interval_ms());
+	test_machine_load_all(next);
 	journal_kit_compare(&run->machine->fixture, &next->fixture);
-	remove_machine(run->machine);
+	test_machine_remove(run->machine);
 	run->machine = next;
 	ck_assert_msg(is_model(run->machine, &run->model), "seed %u: %s", run->seed, difference);
 	run->n_acknowledged = run->n_done;
@@ -479,12 +347,13 @@ static void hand_over(struct run *run)
 static void restart(struct run *run)
 {
 	bool flushes = random_below(&events, 2) == 0;
-	int r = close_machine(run->machine, flushes ? PATIENCE_MS : 0);
+	int r = test_machine_close(run->machine, flushes ? PATIENCE_MS : 0);
 
 	n_restarts++;
 	ck_assert(r == 0 || !flushes);
-	open_machine(run->machine);
-	load_all(run->machine);
+	run->machine->commit_interval_ms = some_interval_ms();
+	test_machine_open(run->machine);
+	test_machine_load_all(run->machine);
 	ck_assert_msg(is_model(run->machine, &run->model), "seed %u: %s", run->seed, difference);
 	if (flushes)
 		run->n_acknowledged = run->n_done;
@@ -512,24 +381,24 @@ static void happen(struct run *run)
 	else if (dice < 50)
 		move_bodies(run);
 	else if (dice < 100) {
-		ck_assert_int_eq(wait_for_backend(run->machine), 0);
+		ck_assert_int_eq(test_machine_wait(run->machine), 0);
 		run->n_acknowledged = run->n_done;
 	}
 }
 
 static void begin(struct run *run, unsigned int seed)
 {
-	struct machine *m;
+	struct test_machine *m;
 
 	*run = (struct run){.seed = seed, .model.seed = seed};
 	events = seed * 31 + 7;
-	snprintf(store_name, sizeof(store_name), "replicator-model-%u", seed);
-	m = run->machine = new_machine();
+	snprintf(test_machine_store, sizeof(test_machine_store), "replicator-model-%u", seed);
+	m = run->machine = test_machine_new(some_interval_ms());
 	make_directory(m, FS_ROOT_INO, "counter");
 	fs_forget(m->fixture.fs,
 		node_fixture_create(m->fixture.fs, look_up(m, FS_ROOT_INO, "counter"), COUNTER), 1);
 	write_counter(m, 0);
-	ck_assert_int_eq(wait_for_backend(m), 0);
+	ck_assert_int_eq(test_machine_wait(m), 0);
 }
 
 static void run_seed(unsigned int seed)
@@ -547,7 +416,7 @@ static void run_seed(unsigned int seed)
 	}
 	lose(&run);
 	hand_over(&run);
-	remove_machine(run.machine);
+	test_machine_remove(run.machine);
 	operation_model_done(&run.model);
 }
 
@@ -557,7 +426,7 @@ START_TEST(test_random_operations)
 	uint64_t end_ms = clock_monotonic_ms() + MOST_SECONDS * 1000;
 	unsigned int most = wanted != NULL ? (unsigned int)atoi(wanted) : 1000, n;
 
-	ck_assert_int_eq(uuid_generate(&volume), 0);
+	ck_assert_int_eq(uuid_generate(&test_machine_volume), 0);
 	for (n = 0; n < most && (wanted != NULL || clock_monotonic_ms() < end_ms); n++)
 		run_seed(n + 1);
 	printf("# %u seeds: %llu losses, of which %llu lost something; %llu restarts, "
@@ -569,12 +438,83 @@ START_TEST(test_random_operations)
 }
 END_TEST
 
+/* ---- a body that is written while its object is on the way */
+
+#define LARGE_BYTES 300000 /* an object of its own */
+
+/* The first put of a body takes its time, and no other comes there. */
+static void slow_down_bodies(struct test_machine *m)
+{
+	struct fault_rules rules;
+	char *message = NULL;
+
+	ck_assert_int_eq(fault_rules_parse("put:key=accounts*:nth=1:delay=400ms;"
+					   "put:key=accounts*:error=EIO",
+				 &rules, &message),
+		0);
+	(void)test_machine_close(m, PATIENCE_MS);
+	ck_assert_int_eq(fault_backend_new(m->fixture.backend, &rules, &m->fixture.backend), 0);
+	m->fixture.options.backend = m->fixture.backend;
+	test_machine_open(m);
+}
+
+static void *flush_bodies(void *arg)
+{
+	struct test_machine *m = arg;
+
+	(void)node_flush(m->fixture.node, 2000);
+	return NULL;
+}
+
+START_TEST(test_written_while_it_is_put)
+{
+	uint8_t *data = calloc(1, LARGE_BYTES), *found = calloc(1, LARGE_BYTES);
+	uint64_t account, ino, end_ms;
+	struct test_machine *m, *next;
+	pthread_t flush;
+
+	ck_assert_int_eq(uuid_generate(&test_machine_volume), 0);
+	snprintf(test_machine_store, sizeof(test_machine_store), "replicator-model-put");
+	m = test_machine_new(some_interval_ms());
+	slow_down_bodies(m);
+	make_directory(m, FS_ROOT_INO, "user");
+	account = look_up(m, FS_ROOT_INO, "user");
+	ino = node_fixture_create(m->fixture.fs, account, "u.1");
+	memset(data, 'x', LARGE_BYTES);
+	ck_assert_int_eq(node_fixture_write(m->fixture.fs, ino, 0, data, LARGE_BYTES), 0);
+	ck_assert_int_eq(pthread_create(&flush, NULL, flush_bodies, m), 0);
+	clock_sleep_ms(150);
+	memset(data + 16, 'y', 16);
+	ck_assert_int_eq(node_fixture_write(m->fixture.fs, ino, 16, data + 16, 16), 0);
+	ck_assert_int_eq(test_machine_wait(m), 0); /* the block, before the extent */
+	end_ms = clock_monotonic_ms() + PATIENCE_MS;
+	for (struct node_figures f = {0}; f.objects_put == 0;) {
+		ck_assert_uint_lt(clock_monotonic_ms(), end_ms);
+		clock_sleep_ms(10);
+		node_get_figures(m->fixture.node, &f);
+	}
+	pthread_join(flush, NULL);
+	ck_assert_int_eq(test_machine_wait(m), 0); /* the extent */
+	next = test_machine_new(some_interval_ms());
+	test_machine_load_all(next);
+	ino = look_up(next, look_up(next, FS_ROOT_INO, "user"), "u.1");
+	ck_assert_int_eq(
+		node_fixture_read(next->fixture.fs, ino, 0, found, LARGE_BYTES), LARGE_BYTES);
+	ck_assert_int_eq(memcmp(found, data, LARGE_BYTES), 0);
+	test_machine_remove(m);
+	test_machine_remove(next);
+	free(data);
+	free(found);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("replicator_model");
 	TCase *tc = tcase_create("replicator_model");
 
 	tcase_set_timeout(tc, getenv("MAILFS_TEST_SEEDS") != NULL ? 36000 : 300);
+	tcase_add_test(tc, test_written_while_it_is_put);
 	tcase_add_test(tc, test_random_operations);
 	suite_add_tcase(suite, tc);
 	return suite;
