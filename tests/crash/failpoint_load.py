@@ -246,7 +246,7 @@ class Work:
             target = [self.arguments.mnt]
             run = subprocess.run(
                 [self.arguments.admin, verb, *(target + words)], stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=False)
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300, check=False)
             if verb == "flush" and run.returncode == 0:
                 self.note({"flushed": at})
             n += 1
