@@ -75,6 +75,10 @@ static void print_health(const json_t *figures)
 			verb_number(figures, "objects_fetched"));
 	else
 		printf("  backend   FAILING: the last call gave %s\n", backend_error);
+	if (json_is_true(json_object_get(figures, "is_fenced")))
+		puts("  node      FENCED: another node has taken over; changes get ESTALE");
+	if (json_is_true(json_object_get(figures, "backlog_is_full")))
+		puts("  backlog   FULL: changes are refused until the backend has more of them");
 	if (store_error != NULL)
 		printf("  store     FAILED: %s; no more changes are taken\n", store_error);
 }

@@ -134,6 +134,7 @@ struct flight {
 	struct body_uploader *uploader;
 	struct uploader_entry *queued;
 	struct upload_task *task;
+	bool is_hurried; /* somebody waits */
 };
 
 static void put_done(struct backend_result *result, void *arg)
@@ -166,7 +167,7 @@ static void start_put(struct flight *f)
 		.type = f->uploader->node->plain_puts ? BACKEND_ALWAYS : BACKEND_IF_ABSENT};
 	size_t size_bytes = backend_parts_size_bytes(task->object.parts, task->object.n_parts);
 	struct backend_call call = {
-		.priority = BACKEND_BACKGROUND,
+		.priority = f->is_hurried ? BACKEND_COMMIT : BACKEND_BACKGROUND,
 		.timeout_ms =
 			BACKEND_DEFAULT_TIMEOUT_MS + (uint32_t)(size_bytes / SLOWEST_BYTES_PER_MS),
 		.done = put_done,
@@ -191,6 +192,9 @@ static struct flight *prepare(struct body_uploader *u, struct uploader_entry *q)
 	}
 	f->uploader = u;
 	f->queued = q;
+	lock_acquire(&u->lock);
+	f->is_hurried = !list_is_empty(&q->waiters);
+	lock_release(&u->lock);
 	return f;
 }
 

@@ -48,6 +48,11 @@ void body_uploader_enqueue(struct body_uploader *u, uint64_t ino, bool now);
 typedef void body_uploader_done_fn(void *arg, int error);
 void body_uploader_hurry(struct node *node, uint64_t ino, body_uploader_done_fn *done, void *arg);
 
+/* The same for all bodies of the account, but for those whose last attempt failed: these wait for
+ * their pause, and the journal has their blocks. `done` may be called from within. */
+void body_uploader_hurry_account(
+	struct node *node, uint32_t account, body_uploader_done_fn *done, void *arg);
+
 /* For the packer: nobody else uploads anything of this body until it is released. False: the
  * uploader is at it, or will be. -ENOMEM counts as that. */
 bool body_uploader_claim(struct body_uploader *u, uint64_t ino);

@@ -5,6 +5,7 @@
 #include "cache/body_uploader.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include "cache/body_uploader_private.h"
 #include "cache/key.h"
@@ -162,6 +163,84 @@ void body_uploader_hurry(struct node *node, uint64_t ino, body_uploader_done_fn 
 		return;
 	free(w);
 	done(arg, error);
+}
+
+/* ---- all of an account's */
+
+struct account_wait {
+	_Atomic uint32_t left;
+	_Atomic int error;
+	body_uploader_done_fn *done;
+	void *arg;
+};
+
+static void one_done(void *arg, int error)
+{
+	struct account_wait *wait = arg;
+
+	if (error < 0)
+		atomic_store(&wait->error, error);
+	if (atomic_fetch_sub(&wait->left, 1) > 1)
+		return;
+	wait->done(wait->arg, atomic_load(&wait->error));
+	free(wait);
+}
+
+/* Those that failed wait for their pause, and nobody waits for them. */
+static bool may_hurry(const struct body_uploader *u, size_t i, uint32_t account)
+{
+	const struct uploader_entry *q =
+		(const struct uploader_entry *)(uintptr_t)u->places.slots[i].value;
+
+	return u->places.slots[i].key != 0 && key_ino_account(q->ino) == account &&
+	       !q->is_claimed && q->pause_ms == 0;
+}
+
+static int hurry_account_locked(
+	struct body_uploader *u, uint32_t account, struct account_wait *wait) REQUIRES(u->lock)
+{
+	struct uploader_waiter *w;
+
+	for (size_t i = 0; i < u->places.capacity; i++) {
+		struct uploader_entry *q =
+			(struct uploader_entry *)(uintptr_t)u->places.slots[i].value;
+
+		if (!may_hurry(u, i, account))
+			continue;
+		w = calloc(1, sizeof(*w));
+		if (w == NULL)
+			return -ENOMEM;
+		*w = (struct uploader_waiter){.done = one_done, .arg = wait};
+		atomic_fetch_add(&wait->left, 1);
+		list_append(&q->waiters, &w->node);
+		hurry_locked(u, q);
+	}
+	return 0;
+}
+
+void body_uploader_hurry_account(
+	struct node *node, uint32_t account, body_uploader_done_fn *done, void *arg)
+{
+	struct body_uploader *u = node->uploader;
+	struct account_wait *wait;
+	bool is_needed = false;
+	int r = 0;
+
+	lock_acquire(&u->lock);
+	if (!u->stopping && u->pause_until_ms <= clock_monotonic_ms()) {
+		for (size_t i = 0; i < u->places.capacity && !is_needed; i++)
+			is_needed = may_hurry(u, i, account);
+	}
+	wait = is_needed ? malloc(sizeof(*wait)) : NULL;
+	if (wait != NULL) {
+		*wait = (struct account_wait){.left = 1, .done = done, .arg = arg};
+		r = hurry_account_locked(u, account, wait);
+	}
+	lock_release(&u->lock);
+	if (wait == NULL)
+		done(arg, 0);
+	else
+		one_done(wait, r);
 }
 
 /* ---- an account leaves */

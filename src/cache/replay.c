@@ -74,8 +74,10 @@ static int put_raw(struct replay *r, enum store_table table, const struct key *k
 {
 	int result = make_room(r, key->size_bytes + value_bytes);
 
-	if (result == 0)
-		store_batch_put(r->batch, table, key, value, value_bytes);
+	if (result < 0)
+		return result;
+	store_batch_mark_copy(r->batch); /* no change: log_scan.h */
+	store_batch_put(r->batch, table, key, value, value_bytes);
 	return result;
 }
 
@@ -83,8 +85,10 @@ static int delete_raw(struct replay *r, enum store_table table, const struct key
 {
 	int result = make_room(r, key->size_bytes);
 
-	if (result == 0)
-		store_batch_delete(r->batch, table, key);
+	if (result < 0)
+		return result;
+	store_batch_mark_copy(r->batch);
+	store_batch_delete(r->batch, table, key);
 	return result;
 }
 
@@ -424,8 +428,10 @@ int replay_remove_range(struct replay *r, enum store_table table, const void *ke
 		result = -EBADMSG;
 	if (result == 0)
 		result = make_room(r, from.size_bytes + to.size_bytes);
-	if (result == 0)
-		store_batch_delete_range(r->batch, table, &from, &to);
+	if (result < 0)
+		return result;
+	store_batch_mark_copy(r->batch);
+	store_batch_delete_range(r->batch, table, &from, &to);
 	return result;
 }
 

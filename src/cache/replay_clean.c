@@ -123,7 +123,9 @@ void replay_clean_records(struct store_batch *batch, uint32_t account)
 {
 	struct key from = key_account_begin(account), to = key_account_end(account);
 
+	store_batch_mark_copy(batch); /* the backend has it all: log_scan.h */
 	store_batch_delete_range(batch, STORE_META, &from, &to);
+	store_batch_mark_copy(batch);
 	store_batch_delete_range(batch, STORE_DATA, &from, &to);
 	clean_queue(batch, KEY_NODE_ORPHAN, account);
 	clean_queue(batch, KEY_NODE_TORN, account);

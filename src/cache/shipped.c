@@ -63,6 +63,11 @@ int shipped_note(struct node *node, const struct shipped *segment, bool is_synce
 	return r == 0 && is_synced ? store_sync(node->store) : r;
 }
 
+uint64_t shipped_store_sequence(struct node *node)
+{
+	return store_last_sequence(node->store);
+}
+
 static void add_latest(
 	struct store_batch *batch, uint32_t account, const struct shipped_position *position)
 {
@@ -89,7 +94,7 @@ int shipped_complete(struct node *node, const struct shipped *segment, const str
 		return -ENOMEM;
 	note.is_complete = true;
 	add_note(batch, &note);
-	if (segment->sequence > 1)
+	if (segment->sequence > 0)
 		store_batch_delete(batch, STORE_META, &before);
 	for (size_t i = 0; i < n_accounts; i++)
 		add_latest(batch, accounts[i], &position);

@@ -5,6 +5,8 @@
  * lost here, with the machine's power) and again when it and all before it are on the backend; then
  * the notes of earlier ones go. Notes need no sync: the store keeps the order, so a note is never
  * there without the changes that its segment has.
+ *
+ * Sequence 0 is no segment: the note says that up to there nothing was left to ship.
  */
 #ifndef MAILFS_CACHE_SHIPPED_H
 #define MAILFS_CACHE_SHIPPED_H
@@ -34,6 +36,9 @@ struct shipped_position {
 
 /* With is_synced it is on the local disk on return, and all changes before it. */
 int shipped_note(struct node *node, const struct shipped *segment, bool is_synced);
+
+/* The store's number of its newest change, as in a note. */
+uint64_t shipped_store_sequence(struct node *node);
 
 /* Notes that it is complete, and that it, in the journal of `self`, is the latest of these
  * accounts; forgets the note of the segment before it. */

@@ -33,6 +33,7 @@ static const struct figure {
 	FIGURE(commits, FIGURE_COUNTER, "Synced group commits."),
 	FIGURE(sync_requests, FIGURE_COUNTER, "Syncs and publishes that programs asked for."),
 	FIGURE(syncs_covered, FIGURE_COUNTER, "Syncs that an earlier commit had covered."),
+	FIGURE(remote_waits, FIGURE_COUNTER, "Syncs that waited for the backend."),
 	FIGURE(syncs_elided, FIGURE_COUNTER, "Syncs left to the one that follows."),
 	FIGURE(body_cache_bytes, FIGURE_GAUGE, "Local copies of mail bodies."),
 	FIGURE(body_cache_limit_bytes, FIGURE_GAUGE, "Limit of the local copies."),
@@ -49,6 +50,9 @@ static const struct figure {
 	FIGURE(packs_rewritten, FIGURE_COUNTER, "Packs whose live content was copied into others."),
 	FIGURE(bodies_evicted, FIGURE_COUNTER, "Local copies dropped."),
 	FIGURE(free_disk_bytes, FIGURE_GAUGE, "Free space on the state directory's disk."),
+	FIGURE(backlog_bytes, FIGURE_GAUGE, "Changed here and not on the backend."),
+	FIGURE(backlog_age_ms, FIGURE_GAUGE, "Age of the oldest of that."),
+	FIGURE(backlog_refused, FIGURE_COUNTER, "Changes refused because of the backlog."),
 #undef FIGURE
 };
 
@@ -82,6 +86,8 @@ static json_t *figures_json(const struct node_figures *figures)
 	(void)json_object_set_new(
 		root, "backend_error", control_error_name(figures->backend_error));
 	(void)json_object_set_new(root, "store_error", control_error_name(figures->store_error));
+	(void)json_object_set_new(root, "backlog_is_full", json_boolean(figures->backlog_is_full));
+	(void)json_object_set_new(root, "is_fenced", json_boolean(figures->is_fenced));
 	return root;
 }
 
@@ -168,6 +174,10 @@ static void print_metrics(
 		"The last call of the backend failed.");
 	print_flag(out, "store_failed", figures->store_error != 0,
 		"The local store takes no more changes.");
+	print_flag(out, "backlog_is_full", figures->backlog_is_full,
+		"Changes are refused until the backend has more of them.");
+	print_flag(out, "is_fenced", figures->is_fenced,
+		"Another node has taken over: nothing can be changed here any more.");
 	print_metric(out, "fuse_requests", "_total", true, "Requests of the kernel answered.");
 	if (subject->count_requests != NULL)
 		subject->count_requests(subject->source, print_count, out);

@@ -152,7 +152,8 @@ static int open_replicator(struct stack *stack, char **ret_message)
 		.commit_window_ms = (uint32_t)o->commit_window_ms,
 		.commit_timeout_ms = (uint32_t)o->commit_timeout_ms,
 		.retention_ms = o->retention_ms,
-		.syncs_notes = stack->ack == NODE_ACK_LOCAL,
+		/* Also when only some accounts, or after a SIGHUP, acknowledge what is here. */
+		.syncs_notes = stack->ack == NODE_ACK_LOCAL || o->ack_accounts != NULL,
 		.plain_puts = !stack->backend.probe.put_if_absent,
 	};
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache/backlog.h"
+#include "cache/body_uploader.h"
 #include "cache/torn_write.h"
 #include "fs/entry.h"
 #include "fs/fs_private.h"
@@ -145,6 +146,7 @@ static bool is_remote(struct fs *fs, uint64_t ino)
 /* ---- commits */
 struct commit_op {
 	struct fs *fs;
+	uint64_t lsn;
 	fs_done_fn *done;
 	void *arg;
 };
@@ -170,16 +172,26 @@ _Atomic uint64_t *fs_owed_of(struct fs *fs, uint64_t ino)
 	return &fs->owed_lsn[map64_hash(key_ino_account(ino) + 1) % FS_OWED_SLOTS];
 }
 
-/* Nobody who is asked for a remote acknowledgement gives a local one. */
-static void wait_remotely(struct fs *fs, uint64_t lsn, struct commit_op *op)
+/* Nobody who is asked for a remote acknowledgement gives a local one. Where an upload has failed
+ * the journal carries the content. */
+static void uploaded(void *arg, int error)
 {
-	const struct node_replication *replication = &fs->node->replication;
+	struct commit_op *op = arg;
+	const struct node_replication *replication = &op->fs->node->replication;
 
-	atomic_fetch_add(&fs->node->remote_waits, 1);
+	(void)error;
 	if (replication->wait == NULL)
 		commit_done(op, -EIO);
 	else
-		replication->wait(replication->arg, lsn, commit_done, op);
+		replication->wait(replication->arg, op->lsn, commit_done, op);
+}
+
+/* Large bodies go as objects of their own before the segment that names them, so that it need not
+ * carry their content too. */
+static void wait_remotely(struct fs *fs, uint64_t ino, struct commit_op *op)
+{
+	atomic_fetch_add(&fs->node->remote_waits, 1);
+	body_uploader_hurry_account(fs->node, key_ino_account(ino), uploaded, op);
 }
 
 void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *done, void *arg)
@@ -192,15 +204,15 @@ void fs_wait_for_commit(struct fs *fs, uint64_t ino, uint64_t lsn, fs_done_fn *d
 		fs_reply_error(done, arg, -ENOMEM);
 		return;
 	}
-	*op = (struct commit_op){.fs = fs, .done = done, .arg = arg};
-	if (lsn < owed)
-		lsn = owed;
-	if (lsn < settled)
-		lsn = settled;
+	*op = (struct commit_op){.fs = fs, .lsn = lsn, .done = done, .arg = arg};
+	if (op->lsn < owed)
+		op->lsn = owed;
+	if (op->lsn < settled)
+		op->lsn = settled;
 	if (fs_check_change(fs) < 0)
 		commit_done(op, -ESTALE);
 	else if (is_remote(fs, ino))
-		wait_remotely(fs, lsn, op);
+		wait_remotely(fs, ino, op);
 	else
-		commit_wait(fs->node->commit, lsn, commit_done, op);
+		commit_wait(fs->node->commit, op->lsn, commit_done, op);
 }

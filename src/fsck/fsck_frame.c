@@ -142,6 +142,14 @@ static int read_head(struct fsck *f, struct fsck_frame *frame, struct head *ret,
 
 /* ---- sections */
 
+static void add_shared(struct fsck_references *references, struct lock *lock,
+	const struct fsck_reference *reference)
+{
+	lock_acquire(lock);
+	fsck_references_add(references, reference);
+	lock_release(lock);
+}
+
 static void take_references(
 	struct fsck_frame *frame, uint32_t account, struct section_reader *reader)
 {
@@ -152,10 +160,9 @@ static void take_references(
 		if (!fsck_references_of(account, &record, &reference))
 			continue;
 		if (frame->references_lock != NULL)
-			lock_acquire(frame->references_lock);
-		fsck_references_add(frame->references, &reference);
-		if (frame->references_lock != NULL)
-			lock_release(frame->references_lock);
+			add_shared(frame->references, frame->references_lock, &reference);
+		else
+			fsck_references_add(frame->references, &reference);
 	}
 }
 

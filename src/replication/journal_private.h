@@ -75,6 +75,7 @@ struct journal {
 	struct map64 latest; /* account + 1 -> sequence of its latest segment of this incarnation */
 	uint64_t next_sequence;
 	uint64_t last_checksum; /* of the head of the segment before */
+	struct shipped base;    /* as it was last noted: the last that is complete */
 
 	struct lock lock; /* all below; a leaf, also taken under the change set's */
 	struct lock_condition changed;

@@ -67,6 +67,7 @@ static void fence_locked(struct journal *j, struct journal_put *put) REQUIRES(j-
 		put->key);
 	put->state = JOURNAL_PUT_WAITS;
 	j->error = j->last_error = -ESTALE;
+	node_fence(j->node); /* also when nobody waits */
 }
 
 static void settle_put_locked(struct journal *j, struct journal_put *put, int error)

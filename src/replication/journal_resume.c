@@ -389,6 +389,11 @@ static int walk_all(struct resume *s)
 	j->complete_sequence = s->complete_sequence;
 	j->next_sequence = s->next_sequence;
 	j->last_checksum = s->last_checksum;
+	j->base = (struct shipped){.incarnation = j->options.incarnation,
+		.sequence = s->complete_sequence,
+		.store_sequence = s->has_base ? s->base : 0,
+		.checksum = s->last_checksum,
+		.is_complete = true};
 	return 0;
 }
 
@@ -412,12 +417,25 @@ static int forget_notes(struct resume *s)
 	return r;
 }
 
+/* Of an empty store everything that comes is known from here on; and accounts that are loaded are
+ * no changes. */
+static int begin_base(struct resume *s)
+{
+	struct journal *j = s->journal;
+	int r = log_scan_note_all(j->node);
+
+	if (r < 0 || cut_is_needed(j->node))
+		return r;
+	j->base.store_sequence = shipped_store_sequence(j->node);
+	return shipped_note(j->node, &j->base, false);
+}
+
 static int find_changes(struct resume *s)
 {
 	bool is_whole = false;
 
 	if (!s->has_base)
-		return log_scan_note_all(s->journal->node);
+		return begin_base(s);
 	return log_scan_note(s->journal->node, s->base, &is_whole);
 }
 

@@ -39,6 +39,18 @@ static void take_complete_locked(struct journal *j, struct list_node *ret) REQUI
 	}
 }
 
+/* What the store has up to there is on the backend or nothing for it: what comes before is not
+ * looked at again by the next start. */
+static void note_base(struct journal *j, const struct journal_segment *s)
+{
+	if (s->n_puts > 0)
+		j->base = s->note;
+	j->base.store_sequence = s->note.store_sequence;
+	j->base.is_complete = true;
+	if (s->n_puts == 0)
+		(void)shipped_note(j->node, &j->base, false);
+}
+
 /* A note that cannot be written is not missed: the next start asks the backend. */
 static void note_and_free(struct journal *j, struct list_node *complete)
 {
@@ -47,6 +59,7 @@ static void note_and_free(struct journal *j, struct list_node *complete)
 	while ((node = list_take_first(complete)) != NULL) {
 		struct journal_segment *s = LIST_ENTRY(node, struct journal_segment, node);
 
+		note_base(j, s);
 		if (s->n_puts > 0)
 			(void)shipped_complete(
 				j->node, &s->note, &j->options.node, s->accounts, s->n_accounts);

@@ -409,6 +409,7 @@ void keeper_stop(struct keeper *k)
 	tell_locked(k);
 	lock_release(&k->lock);
 	checkpoint_writer_cancel(k->writer);
+	backend_cancel(k->options.backend, &k->cancellation);
 	(void)pthread_join(k->thread, NULL);
 	cancel_jobs(k);
 	keeper_free(k);

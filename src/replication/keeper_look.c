@@ -19,6 +19,8 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+#define ITEMS_AT_ONCE 1024
+
 /* ---- the catalogue */
 
 static bool is_own(const struct keeper *k, const struct position *position)
@@ -157,6 +159,10 @@ static int add_items_locked(struct keeper *k, const struct catalogue *c) REQUIRE
 			tail->is_catalogued = true;
 		}
 		r = keeper_add_item_locked(k, tail, &item);
+		if (i % ITEMS_AT_ONCE == 0) { /* the journal's thread may have something to tell */
+			lock_release(&k->lock);
+			lock_acquire(&k->lock);
+		}
 	}
 	return r;
 }
@@ -256,8 +262,7 @@ static int list_checkpoints(struct keeper *k, uint32_t account, struct looked *l
 	account_path_format(account, path);
 	snprintf(prefix, sizeof(prefix), "%s/checkpoint/", path);
 	do {
-		r = backend_list_wait(
-			k->options.backend, prefix, continuation, BACKEND_LIST_MAX_ENTRIES, &page);
+		r = keeper_call_list(k, prefix, continuation, &page);
 		if (r < 0)
 			return r;
 		for (size_t i = 0; r == 0 && i < page.n_entries; i++)
@@ -366,7 +371,7 @@ static void remove_strays(struct keeper *k, const struct looked *l)
 {
 	for (size_t i = 0; i < l->n_strays; i++) {
 		log_info("removing %s, which no checkpoint names", l->strays[i]);
-		if (backend_remove_wait(k->options.backend, l->strays[i]) < 0)
+		if (keeper_call_remove(k, l->strays[i]) < 0)
 			break;
 	}
 }

@@ -1,7 +1,7 @@
 /*
  * keeper_private.h: what the files of the keeper share: keeper.c (life, jobs, when), keeper_tails.c
- * (who needs what), keeper_look.c (what was there at the start), keeper_checkpoint.c (checkpoints),
- * keeper_remove.c (removals).
+ * (who needs what), keeper_calls.c (the backend), keeper_look.c (what was there at the start),
+ * keeper_checkpoint.c (checkpoints), keeper_remove.c (removals).
  */
 #ifndef MAILFS_REPLICATION_KEEPER_PRIVATE_H
 #define MAILFS_REPLICATION_KEEPER_PRIVATE_H
@@ -87,6 +87,7 @@ struct keeper {
 	struct keeper_options options;
 	pthread_t thread;
 	atomic_bool stopping;
+	struct backend_cancellation cancellation; /* of the calls of keeper_calls.c */
 
 	/* Segments of the own journal up to here come from the catalogue, those behind it from the
 	 * journal. Set once, at the start; UINT64_MAX: not yet. */
@@ -118,6 +119,11 @@ int keeper_sleep_until(struct keeper *keeper, uint64_t until_ms);
 
 /* For the figures. */
 void keeper_note_error(struct keeper *keeper, int error);
+
+/* ---- keeper_calls.c: as backend_*_wait() */
+int keeper_call_remove(struct keeper *keeper, const char *key);
+int keeper_call_list(struct keeper *keeper, const char *prefix, const char *continuation,
+	struct backend_result *ret);
 
 /* ---- keeper_tails.c */
 

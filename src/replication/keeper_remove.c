@@ -36,9 +36,12 @@ struct victim {
 static bool may_go_locked(const struct keeper *k, size_t journal) REQUIRES(k->lock)
 {
 	const struct keeper_journal *j = &k->journals[journal];
-	const struct keeper_segment *s = &j->segments[j->begin];
+	const struct keeper_segment *s;
 
-	if (j->n < 2 || s->is_kept || s->n_needed > 0)
+	if (j->n < 2)
+		return false;
+	s = &j->segments[j->begin];
+	if (s->is_kept || s->n_needed > 0)
 		return false;
 	return journal != KEEPER_OWN || j->first + j->n - 1 >= OWN_MIN_SEGMENTS;
 }
@@ -81,7 +84,7 @@ static int remove_segment(struct keeper *k, const struct victim *victim)
 	failpoint("keeper.segment");
 	for (uint32_t part = 0; r == 0 && part <= victim->n_parts; part++) {
 		position_segment_key(&victim->position, (uint16_t)part, key);
-		r = backend_remove_wait(k->options.backend, key);
+		r = keeper_call_remove(k, key);
 		failpoint(part == 0 ? "keeper.segment_removed" : "keeper.part_removed");
 	}
 	return r;
@@ -173,7 +176,7 @@ static int remove_old(struct keeper *k, const struct old_victim *victim)
 	for (uint32_t part = 0; r == 0 && part <= victim->old.n_parts; part++) {
 		position_checkpoint_part_key(
 			victim->account, victim->old.number, (uint16_t)part, key);
-		r = backend_remove_wait(k->options.backend, key);
+		r = keeper_call_remove(k, key);
 		failpoint("keeper.old_checkpoint_removed");
 	}
 	return r;
@@ -249,7 +252,7 @@ static int remove_strays_of(struct keeper *k, const struct backend_result *page)
 			!is_stray(k, &position, part))
 			continue;
 		log_info("removing %s, whose segment was removed", key);
-		r = backend_remove_wait(k->options.backend, key);
+		r = keeper_call_remove(k, key);
 	}
 	return r;
 }
@@ -261,8 +264,7 @@ int keeper_remove_strays(struct keeper *k)
 	int r;
 
 	do {
-		r = backend_list_wait(k->options.backend, "journal/", continuation,
-			BACKEND_LIST_MAX_ENTRIES, &page);
+		r = keeper_call_list(k, "journal/", continuation, &page);
 		if (r < 0)
 			break;
 		r = remove_strays_of(k, &page);

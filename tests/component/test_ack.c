@@ -20,6 +20,8 @@
 static struct node_fixture fixture;
 static uint64_t user;
 
+static _Atomic uint64_t objects_at_wait;
+
 /* ---- a replication that says what it is told to say, a little later */
 static _Atomic int answer;
 static _Atomic unsigned int waits, answered;
@@ -51,6 +53,12 @@ static void fake_wait(void *arg, uint64_t lsn, void (*done)(void *arg, int error
 	*call = (struct call){.done = done, .arg = done_arg, .error = atomic_load(&answer)};
 	atomic_fetch_add(&waits, 1);
 	atomic_store(&last_lsn, lsn);
+	if (fixture.node != NULL) {
+		struct node_figures figures;
+
+		node_get_figures(fixture.node, &figures);
+		atomic_store(&objects_at_wait, figures.objects_put);
+	}
 	ck_assert_int_eq(pthread_create(&thread, NULL, answer_later, call), 0);
 	pthread_detach(thread);
 }
@@ -68,6 +76,7 @@ static void begin(enum node_ack ack)
 	node_fixture_init(&fixture);
 	fixture.options.commit_interval_ms = 600000; /* no uploads: they commit as well */
 	fixture.options.ack = ack;
+	fixture.options.journal = true;
 	fixture.options.backlog_bytes = 1 << 20;
 	fixture.options.backlog_age_ms = 100000;
 	node_fixture_open(&fixture);
@@ -126,6 +135,29 @@ START_TEST(test_remote)
 	ck_assert_uint_eq(atomic_load(&answered), 1);
 	ck_assert_uint_ge(atomic_load(&last_lsn), lsn);
 	ck_assert_uint_eq(commits(), before); /* the local disk needs no sync */
+	end();
+}
+END_TEST
+
+/* What is large is an object before the journal is asked, so that the segment need not carry it;
+ * what is small is none. */
+START_TEST(test_large_first)
+{
+	static char content[300000];
+	uint64_t mail, log;
+
+	begin(NODE_ACK_REMOTE);
+	memset(content, 'm', sizeof(content));
+	mail = node_fixture_create(fixture.fs, user, "u.1");
+	log = node_fixture_create(fixture.fs, user, "dovecot.index.log");
+	ck_assert_int_eq(node_fixture_write(fixture.fs, mail, 0, content, 50000), 0);
+	append(log);
+	ck_assert_int_eq(node_fixture_fsync(fixture.fs, log), 0);
+	ck_assert_uint_eq(atomic_load(&objects_at_wait), 0);
+	ck_assert_int_eq(node_fixture_write(fixture.fs, mail, 50000, content + 50000, 250000), 0);
+	append(log);
+	ck_assert_int_eq(node_fixture_fsync(fixture.fs, log), 0);
+	ck_assert_uint_ge(atomic_load(&objects_at_wait), 1);
 	end();
 }
 END_TEST
@@ -317,6 +349,7 @@ Suite *test_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_local);
 	tcase_add_test(tc, test_remote);
+	tcase_add_test(tc, test_large_first);
 	tcase_add_test(tc, test_remote_rules);
 	tcase_add_test(tc, test_timeout);
 	tcase_add_loop_test(tc, test_fenced, 0, 2);

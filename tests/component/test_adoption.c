@@ -30,7 +30,7 @@
 /* ---- a loader that only says so */
 static struct node_fixture fixture;
 static _Atomic bool present[ACCOUNTS + 1];
-static _Atomic unsigned int loads, users_in, failures_left;
+static _Atomic unsigned int loads, loading, users_in, failures_left;
 
 struct loading {
 	uint32_t account;
@@ -50,6 +50,7 @@ static void *load_later(void *arg)
 		atomic_store(&present[account], true);
 	atomic_fetch_add(&loads, 1);
 	adoption_finish(fixture.node, account, fails ? -EIO : 0);
+	atomic_fetch_sub(&loading, 1);
 	return NULL;
 }
 
@@ -61,6 +62,7 @@ static void fake_load(void *arg, uint32_t account)
 	(void)arg;
 	ck_assert_msg(!atomic_load(&present[account]), "it is here");
 	l->account = account;
+	atomic_fetch_add(&loading, 1);
 	ck_assert_int_eq(pthread_create(&thread, NULL, load_later, l), 0);
 	pthread_detach(thread);
 }
@@ -72,6 +74,13 @@ static void begin(void)
 	node_fixture_init(&fixture);
 	node_fixture_open(&fixture);
 	node_set_replication(fixture.node, &replication);
+}
+
+static void end(void)
+{
+	while (atomic_load(&loading) > 0)
+		clock_sleep_ms(1);
+	node_fixture_done(&fixture);
 }
 
 struct result {
@@ -165,7 +174,7 @@ START_TEST(test_threads)
 		pthread_join(threads[i], NULL);
 	ck_assert_uint_gt(atomic_load(&users_in), 100);
 	ck_assert_uint_gt(atomic_load(&loads), n_evicted / 2);
-	node_fixture_done(&fixture);
+	end();
 }
 END_TEST
 
@@ -207,7 +216,7 @@ START_TEST(test_failures)
 	ck_assert_int_eq(adoption_place(fixture.node, account, NULL), ADOPTION_HERE);
 	adoption_end_waits(fixture.node);
 	ck_assert_int_eq(wait_for_account(fixture.node, account), -ECANCELED);
-	node_fixture_done(&fixture);
+	end();
 }
 END_TEST
 
@@ -230,7 +239,7 @@ START_TEST(test_given_up)
 	body_uploader_get_figures(fixture.node->uploader, &figures);
 	ck_assert_uint_eq(figures.queued, 0);
 	ck_assert_uint_ge(figures.objects, 1);
-	node_fixture_done(&fixture);
+	end();
 }
 END_TEST
 

@@ -329,7 +329,8 @@ START_TEST(test_fenced)
 	put_seal(figures().last_sequence + 1);
 	work(1, 5);
 	ck_assert_int_eq(wait_now(), -ESTALE);
-	work(2, 5);
+	ck_assert(node_is_fenced(f.node));
+	ck_assert_int_eq(fs_unlink(f.fs, user, "nothing"), -ESTALE);
 	ck_assert_int_eq(wait_now(), -ESTALE);
 	ck_assert_int_eq(figures().error, -ESTALE);
 	{

@@ -35,7 +35,7 @@ static char mountpoint[64];
 
 /* The loader: account 1 waits until it is let go. */
 static _Atomic bool is_held, fails;
-static _Atomic unsigned int loads;
+static _Atomic unsigned int loads, loading;
 
 static void *load_now(void *arg)
 {
@@ -51,6 +51,7 @@ static void *load_now(void *arg)
 	}
 	atomic_fetch_add(&loads, 1);
 	adoption_finish(reader.node, account, error);
+	atomic_fetch_sub(&loading, 1);
 	return NULL;
 }
 
@@ -59,6 +60,7 @@ static void load(void *arg, uint32_t account)
 	pthread_t thread;
 
 	(void)arg;
+	atomic_fetch_add(&loading, 1);
 	ck_assert_int_eq(pthread_create(&thread, NULL, load_now, (void *)(uintptr_t)account), 0);
 	pthread_detach(thread);
 }
@@ -126,7 +128,8 @@ static void end(void)
 	(void)umount2(mountpoint, MNT_DETACH);
 	session_free(session);
 	rmdir(mountpoint);
-	clock_sleep_ms(100); /* the loader's last words */
+	while (atomic_load(&loading) > 0)
+		clock_sleep_ms(1);
 	node_fixture_done(&reader);
 	journal_kit_done(&kit);
 }

@@ -46,9 +46,13 @@ damage() {
 format_volume
 mount_volume
 mkdir -p "$MNT/user/Maildir/tmp" "$MNT/user/Maildir/new"
-seq 20000 >"$T/mail"
+seq 30000 >"$T/mail"
 cp "$T/mail" "$MNT/user/Maildir/tmp/m1"
 mv "$MNT/user/Maildir/tmp/m1" "$MNT/user/Maildir/new/m1"
+for i in 2 3; do # small ones
+	seq ${i}000 >"$MNT/user/Maildir/tmp/m$i"
+	mv "$MNT/user/Maildir/tmp/m$i" "$MNT/user/Maildir/new/m$i"
+done
 "$ADMIN" flush "$MNT" >/dev/null
 unmount_volume
 body=$(cd "$STORE" && find accounts -path '*/body/*' -type f | head -n 1)
@@ -57,6 +61,11 @@ check 'volume.json as it is' sh -c "'$ADMIN' dump '$URL' volume.json | cmp - '$S
 check 'a body was put' test -n "$body"
 check 'a body' dump_has '"encoding": "zstd"' "$body"
 check 'nothing is wrong with it' grep -q '"problems": \[\]' "$T/dump"
+pack=$(cd "$STORE" && find accounts -path '*/pack/*' -type f | head -n 1)
+check 'a pack was put' test -n "$pack"
+check 'a pack' dump_has '"n_bodies": 2' "$pack"
+check 'nothing is wrong with the pack' grep -q '"problems": \[\]' "$T/dump"
+check 'its bodies' dump_has '"content_bytes": 8893' "$pack" --records
 check 'its content' sh -c "'$ADMIN' dump --content '$URL' '$body' | cmp - '$T/mail'"
 
 mkdir -p "$STORE/$journal" "$STORE/${checkpoint%/*}"
@@ -70,7 +79,7 @@ check 'its records' dump_has '"type": "name"' $journal/0000000000000007 --record
 check 'a part' dump_has '"object": "part"' $journal/0000000000000007.0001
 check 'a checkpoint' dump_has '"account": 26' $checkpoint --json
 check 'removals' dump_has '"operation": "remove"' $checkpoint --records
-for key in "$body" $checkpoint $journal/0000000000000007 $journal/0000000000000007.0001; do
+for key in "$body" "$pack" $checkpoint $journal/0000000000000007 $journal/0000000000000007.0001; do
 	check "JSON: $key" json_holds "$key"
 done
 check 'JSON with records' json_holds $checkpoint --records
@@ -98,10 +107,15 @@ check 'a seal' dump_has '"taker": "09090000' $journal/0000000000000007
 # ---- damaged, misplaced, missing
 damage "$body" 100
 dump_refused 'a damaged body' "$body: the stored content's checksum" "$body"
-check 'its header is shown' shown '"content_bytes": 108894'
+check 'its header is shown' shown '"content_bytes": 168894'
 check 'with what is wrong' shown "the stored content's checksum"
 dump_refused 'its content is not' 'checksum' "$body" --content
 check 'nothing of it' test ! -s "$T/dump"
+damage "$pack" 400
+dump_refused 'a damaged pack' 'the checksum of body 0 does not fit' "$pack"
+check 'its index is shown' shown '"n_bodies": 2'
+damage "$pack" 100
+dump_refused 'a damaged index' "the index's checksum does not fit" "$pack"
 damage $checkpoint 300
 dump_refused 'a damaged section' 'section 0, of account 26: the stored' $checkpoint --records
 check 'it is not shown' shown '"good": false'
@@ -137,7 +151,7 @@ check_refused 'no URL' 2 'no URL' "$ADMIN" dump
 check_refused 'a word too many' 2 "'more'" "$ADMIN" dump "$URL" volume.json more
 check_refused 'unknown flag' 2 "'--frob'" "$ADMIN" dump --frob "$URL" volume.json
 check_refused '--content of no body' 2 'for bodies' "$ADMIN" dump --content "$URL" volume.json
-check_refused '--records of none' 2 'for segments' "$ADMIN" dump --records "$URL" "$body"
+check_refused '--records of none' 2 'for packs, segments' "$ADMIN" dump --records "$URL" "$body"
 check_refused 'unknown option of the backend' 1 'frob' "$ADMIN" dump -o frob=1 "$URL" volume.json
 check 'help' sh -c "'$ADMIN' dump --help | grep -q -e --records"
 finish
