@@ -200,6 +200,7 @@ class Work:
 
     def write(self, path, at, data, flags):
         fd = os.open(self.full(path), os.O_WRONLY | os.O_CREAT | flags, 0o600)
+        data = memoryview(data)
         try:
             while data:
                 done = os.pwrite(fd, data[:PIECE], at) if at is not None else os.write(fd, data)
