@@ -137,6 +137,26 @@ START_TEST(test_hurry)
 }
 END_TEST
 
+/* A store that takes very long is left to the journal. */
+START_TEST(test_hurry_has_an_end)
+{
+	uint64_t began_ms, took_ms;
+	uint64_t large;
+
+	packs_kit_begin_faulty();
+	packs_kit_set_faults("put:delay=15s");
+	large = packs_kit_make_body(1, 300000);
+	began_ms = clock_monotonic_ms();
+	ck_assert_int_eq(hurry(large), -ETIMEDOUT);
+	took_ms = clock_monotonic_ms() - began_ms;
+	ck_assert_uint_ge(took_ms, BODY_UPLOADER_HURRY_MS);
+	ck_assert_uint_lt(took_ms, 14000);
+	packs_kit_set_faults("");
+	packs_kit_wait_for_objects("/body/", 1); /* it went on */
+	node_fixture_done(&packs_kit_fixture);
+}
+END_TEST
+
 /* What changes while its pack is being put stays dirty. */
 START_TEST(test_changed_meanwhile)
 {
@@ -472,6 +492,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_one_pack);
 	tcase_add_test(tc, test_large_body);
 	tcase_add_test(tc, test_hurry);
+	tcase_add_test(tc, test_hurry_has_an_end);
 	tcase_add_test(tc, test_changed_meanwhile);
 	tcase_add_test(tc, test_min_bytes);
 	tcase_add_test(tc, test_rewriting);
