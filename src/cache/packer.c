@@ -293,6 +293,7 @@ int packer_pack_account(struct node *node, uint32_t account, const struct packer
 
 	if (node->packer == NULL)
 		return -EINVAL;
+	p.node_is_stopping = &node->packer->is_stopping;
 	r = enter(node->packer, &p);
 	if (r < 0)
 		return r;
