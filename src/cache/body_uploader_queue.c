@@ -123,9 +123,11 @@ void body_uploader_answer(struct list_node *waiters, int error)
 void body_uploader_release(struct body_uploader *u, uint64_t ino)
 {
 	struct uploader_entry *q;
+	bool waits; /* somebody for this */
 
 	lock_acquire(&u->lock);
 	q = find_locked(u, ino);
+	waits = q != NULL && (q->again || q->is_dropped);
 	if (q != NULL && q->again && !q->is_dropped) {
 		q->is_busy = q->is_claimed = q->again = false;
 		u->n_queued++;
@@ -135,7 +137,8 @@ void body_uploader_release(struct body_uploader *u, uint64_t ino)
 	} else if (q != NULL) {
 		body_uploader_remove_locked(u, q);
 	}
-	lock_condition_broadcast(&u->changed);
+	if (waits)
+		lock_condition_broadcast(&u->changed);
 	lock_release(&u->lock);
 }
 
