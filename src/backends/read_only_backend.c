@@ -2,12 +2,15 @@
 #include "backends/read_only_backend.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include "backends/retry_backend.h"
 #include "backends/wrapper.h"
 
 struct read_only_backend {
 	struct wrapper wrapper; /* first */
 	bool is_borrowed;
+	atomic_uint_least64_t failures;
 };
 
 static struct read_only_backend *of(struct backend *b)
@@ -17,7 +20,11 @@ static struct read_only_backend *of(struct backend *b)
 
 static void done(struct backend_result *result, void *arg)
 {
-	wrapper_call_complete(arg, result);
+	struct wrapper_call *call = arg;
+
+	if (retry_backend_is_passing(result->error))
+		atomic_fetch_add(&of(&call->wrapper->base)->failures, 1);
+	wrapper_call_complete(call, result);
 }
 
 static void start(struct wrapper_call *call)
@@ -88,4 +95,9 @@ int read_only_backend_new(struct backend *next, struct backend **ret)
 int read_only_backend_borrow(struct backend *next, struct backend **ret)
 {
 	return make(next, true, ret);
+}
+
+uint64_t read_only_backend_failures(struct backend *b)
+{
+	return atomic_load(&of(b)->failures);
 }

@@ -76,8 +76,10 @@ static void append(struct change_list *list, enum store_table table, const struc
 		return;
 	}
 	e = (struct change_entry *)(void *)(list->entries + list->used_bytes);
+	/* Not *e = head: what lies behind its last member would come with it, and is hashed where
+	 * the key is short (change_pile_add()). */
 	memset(e, 0, step(&head));
-	*e = head;
+	memcpy(e, &head, offsetof(struct change_entry, bytes));
 	memcpy(e->bytes, key->bytes, key->size_bytes);
 	if (to != NULL)
 		memcpy(e->bytes + key->size_bytes, to->bytes, to->size_bytes);
@@ -143,6 +145,12 @@ void change_set_enter(struct change_set *set)
 
 void change_set_leave(struct change_set *set)
 {
+	(void)pthread_rwlock_unlock(&set->gate);
+}
+
+void change_set_pass(struct change_set *set)
+{
+	(void)pthread_rwlock_wrlock(&set->gate);
 	(void)pthread_rwlock_unlock(&set->gate);
 }
 

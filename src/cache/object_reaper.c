@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cache/change_set.h"
 #include "cache/failed_removals.h"
 #include "cache/garbage.h"
 #include "cache/node_private.h"
@@ -276,9 +277,12 @@ static void look_again(struct object_reaper *reaper, uint64_t in_ms)
 /* The numbers of changes are of this process: what is from before it has smaller ones. */
 static int wait_for_journal(struct object_reaper *reaper, const struct later *later)
 {
-	uint64_t lsn = commit_last_lsn(reaper->node->commit);
+	uint64_t lsn;
 	int r;
 
+	/* A record is seen before its change has its number. */
+	change_set_pass(reaper->node->changes);
+	lsn = commit_last_lsn(reaper->node->commit);
 	settle(reaper);
 	r = shipped_wait(
 		&reaper->replication, &reaper->replication_lock, lsn, asks_to_stop, reaper);

@@ -351,6 +351,20 @@ static bool take_largest(struct tally *t, uint32_t *ret_account, uint64_t *ret_b
 	return true;
 }
 
+/* One that has gone meanwhile, or is about to, is passed over. It stays while it is packed: the
+ * state in which it leaves is in its checkpoint, and nothing may be recorded behind that. */
+static int pack_if_here(struct node *node, uint32_t account, const struct packer_options *options,
+	struct packer_figures *figures)
+{
+	int r;
+
+	if (adoption_enter(node, account) < 0)
+		return 0;
+	r = packer_pack_account(node, account, options, figures);
+	adoption_leave(node, account);
+	return r;
+}
+
 int packer_pack_all(
 	struct node *node, const struct packer_options *options, struct packer_figures *figures)
 {
@@ -360,10 +374,7 @@ int packer_pack_all(
 	int r = tally(node, &t), one;
 
 	while (r != -ECANCELED && r != -ETIMEDOUT && take_largest(&t, &account, &bytes)) {
-		if (adoption_enter(node, account) < 0)
-			continue; /* it has gone meanwhile, or is about to */
-		one = packer_pack_account(node, account, options, figures);
-		adoption_leave(node, account);
+		one = pack_if_here(node, account, options, figures);
 		r = r == 0 ? one : r;
 	}
 	map64_done(&t.bytes);
@@ -398,13 +409,14 @@ static int relieve(struct packer *p)
 	struct packer_figures figures = {0};
 	struct tally t;
 	uint32_t account;
-	int r = tally(p->node, &t);
+	int r = tally(p->node, &t), one;
 
 	atomic_store(&p->dirty_bytes, t.total_bytes);
-	while (r == 0 && is_pressed(p) && t.total_bytes > limit / 4 &&
+	while (r != -ECANCELED && is_pressed(p) && t.total_bytes > limit / 4 &&
 		take_largest(&t, &account, &bytes)) {
-		r = packer_pack_account(p->node, account, &options, &figures);
+		one = pack_if_here(p->node, account, &options, &figures);
 		t.total_bytes -= bytes < t.total_bytes ? bytes : t.total_bytes;
+		r = r == 0 ? one : r;
 	}
 	if (r == 0)
 		atomic_store(&p->dirty_bytes, t.total_bytes);

@@ -318,6 +318,9 @@ static int recover_account(struct node *node, uint32_t unused, const struct stor
 	(void)unused;
 	if (r == 0)
 		r = for_each(node, account, &from, &to, remove_place);
+	/* Not only when it is loaded: until then, what waits for the journal may get its time. */
+	if (r == 0)
+		r = replay_clean_objects(node, account);
 	return r == 0 ? replay_clean_all(node, account) : r;
 }
 

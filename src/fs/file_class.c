@@ -2,6 +2,7 @@
 #include "fs/file_class.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAME_MAX_BYTES 255
@@ -377,6 +378,31 @@ static const struct file_class_deferral *find_deferral(enum directory_kind paren
 			return &deferrals[i].row;
 	}
 	return NULL;
+}
+
+static const char *after_size(const char *text, const char *field)
+{
+	const char *digits = text == NULL ? NULL : after_prefix(text, field);
+	const char *rest = digits == NULL ? NULL : skip_digits(digits);
+
+	return rest == digits ? NULL : rest;
+}
+
+/* "<seconds>.M<usec>P<pid>.<host>,S=<bytes>,W=<bytes>", perhaps with flags; "Q<n>" may follow the
+ * pid.
+ */
+bool file_class_is_dovecots_mail(const char *name, uint32_t process)
+{
+	const char *rest = skip_digits(name), *pid, *sizes = strstr(name, ",S=");
+
+	if (rest == name || *rest != '.')
+		return false;
+	rest = after_number(rest + 1, 'M');
+	pid = rest == NULL || *rest != 'P' ? NULL : rest + 1;
+	sizes = after_size(after_size(sizes, ",S="), ",W=");
+	if (pid == NULL || !is_digit(*pid) || sizes == NULL || (*sizes != '\0' && *sizes != ':'))
+		return false;
+	return process != 0 && strtoul(pid, NULL, 10) == process;
 }
 
 bool file_class_is_uidlist_lock(const char *name)

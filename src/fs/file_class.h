@@ -75,6 +75,10 @@ enum {
 	FILE_CLASS_BLOCK_SHIFT_TEMPORARY = 13,
 };
 
+/* Whether it is the name of a mail that this process has delivered into a Maildir, as only Dovecot
+ * names it (publisher.h). */
+bool file_class_is_dovecots_mail(const char *name, uint32_t process);
+
 /* Who has made it puts mails into its Maildir, and lists them (publisher.h). */
 #define FILE_CLASS_UIDLIST_LOCK "dovecot-uidlist.lock"
 bool file_class_is_uidlist_lock(const char *name);

@@ -59,7 +59,7 @@ static bool has_made(struct publishers *publishers, pid_t thread, uint64_t ino)
 	return result;
 }
 
-bool publisher_syncs(struct fs *fs, pid_t thread, uint64_t mail_directory)
+bool publisher_syncs(struct fs *fs, pid_t thread, uint64_t mail_directory, const char *name)
 {
 	struct inode_lock_set locks;
 	struct inode directory;
@@ -68,6 +68,8 @@ bool publisher_syncs(struct fs *fs, pid_t thread, uint64_t mail_directory)
 
 	if (thread == 0 || fs->node->strict_sync)
 		return false;
+	if (file_class_is_dovecots_mail(name, (uint32_t)thread))
+		return true;
 	inode_locks_read(fs->node->locks, mail_directory, &locks);
 	r = node_load_inode(fs->node, mail_directory, &directory);
 	inode_locks_release(&locks);

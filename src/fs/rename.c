@@ -343,7 +343,7 @@ void fs_rename(struct fs *fs, const struct fs_caller *caller, uint64_t parent, c
 		r = parent == new_parent ? rename_until_settled(&n) : rename_between(&n);
 	if (r == 0 && key_ino_account(parent) == KEY_ROOT_ACCOUNT)
 		fs_resolve_acks(fs);
-	if (r == 0 && n.publishes && publisher_syncs(fs, caller->thread, new_parent)) {
+	if (r == 0 && n.publishes && publisher_syncs(fs, caller->thread, new_parent, new_name)) {
 		fs_owe(fs, parent, n.lsn);
 		n.publishes = false;
 	}

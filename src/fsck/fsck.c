@@ -134,18 +134,6 @@ static void open_root(struct fsck *f)
 		fsck_note_damage(f);
 }
 
-/* Whether others write to the volume is known only of those who have written. */
-static void check_quiet(struct fsck *f)
-{
-	if (!f->options.repair || f->options.is_online)
-		return;
-	if (f->newest_cut_ms > f->begun_ms - (int64_t)f->options.grace_ms)
-		fsck_fail(f, -EBUSY,
-			"the volume has been written to within the grace time: to repair it, name "
-			"the mountpoint, or unmount it and wait, or (if it is mounted nowhere) set "
-			"--grace 0");
-}
-
 static void check(struct fsck *f)
 {
 	bool all = f->options.accounts == NULL || f->options.accounts[0] == NULL;
@@ -154,13 +142,13 @@ static void check(struct fsck *f)
 	if (all) {
 		fsck_owner_check(f);
 		fsck_journal_check(f);
-		check_quiet(f);
+		fsck_quiet_check(f);
 	}
 	if (!fsck_is_over(f))
 		fsck_accounts_check(f);
 	if (all && !fsck_is_over(f))
 		fsck_journal_check_chains(f);
-	check_quiet(f);
+	fsck_quiet_end(f);
 	if (all && !fsck_is_over(f))
 		fsck_orphans_judge(f);
 }
@@ -172,6 +160,7 @@ int fsck_run(const struct fsck_options *options, struct fsck_figures *ret, char 
 
 	*ret_message = NULL;
 	lock_init(&f.lock);
+	fsck_quiet_begin(&f); /* before anything is read */
 	r = open_tree(&f, ret_message);
 	if (r == 0) {
 		check(&f);

@@ -66,8 +66,9 @@ struct fsck_options {
 };
 
 /* Blocks. 0: the figures say what was found. Else it could not be done to its end: errors of the
- * backend, -ECANCELED, -EBUSY (repair: somebody has written to the volume within grace_ms, and it
- * is not said to be online); *ret_message: malloc()ed. */
+ * backend, -ECANCELED, -EBUSY (repair: somebody has written to the volume within grace_ms or since
+ * the beginning, and it is not said to be online; nothing was removed); *ret_message: malloc()ed.
+ */
 int fsck_run(const struct fsck_options *options, struct fsck_figures *ret, char **ret_message);
 
 #endif

@@ -56,6 +56,7 @@ struct fsck {
 	uint32_t *retry; /* accounts that are looked at again, since the volume is in use */
 	size_t n_retry, retry_capacity;
 	bool is_second_try;
+	uint64_t names_sum; /* fsck_quiet.c */
 
 	struct lock lock; /* protects what follows */
 	struct fsck_figures figures;
@@ -167,6 +168,17 @@ void fsck_body_check_all(struct fsck_account *a);
 
 /* ---- fsck_owner.c: the records of owners */
 void fsck_owner_check(struct fsck *f);
+
+/* ---- fsck_quiet.c: before a repair of what no daemon was named for */
+
+/* What is there, to be compared at the end. */
+void fsck_quiet_begin(struct fsck *f);
+
+/* All ends with -EBUSY if cuts are there that are not old enough. */
+void fsck_quiet_check(struct fsck *f);
+
+/* ...and if somebody has written since the beginning. */
+void fsck_quiet_end(struct fsck *f);
 
 /* ---- fsck_orphans.c */
 

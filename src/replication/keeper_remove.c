@@ -36,9 +36,12 @@ struct victim {
 static bool may_go_locked(const struct keeper *k, size_t journal) REQUIRES(k->lock)
 {
 	const struct keeper_journal *j = &k->journals[journal];
-	const struct keeper_segment *s = &j->segments[j->begin];
+	const struct keeper_segment *s;
 
-	if (j->n < 2 || s->is_kept || s->n_needed > 0)
+	if (j->n < 2)
+		return false;
+	s = &j->segments[j->begin];
+	if (s->is_kept || s->n_needed > 0)
 		return false;
 	return journal != KEEPER_OWN || j->first + j->n - 1 >= OWN_MIN_SEGMENTS;
 }

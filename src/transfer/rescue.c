@@ -43,17 +43,19 @@ static bool is_stopping(const struct rescue *r)
 
 /* ---- what cannot be had */
 
-/* What the backend does not have, or not whole, it will not have later. */
-static bool is_final(int error)
+/* What the backend does not have, or not whole, it will not have later. A file gives -EIO for that,
+ * but so does a store that is in trouble: then what is here must stay. */
+static bool is_final(const struct rescue *r, int error)
 {
-	return error == -EIO || error == -ENOENT || error == -EBADMSG || error == -ELOOP;
+	return read_only_backend_failures(r->backend) == 0 &&
+	       (error == -EIO || error == -ENOENT || error == -EBADMSG || error == -ELOOP);
 }
 
 static void note_problem(void *arg, const struct transfer_problem *problem)
 {
 	struct rescue *r = arg;
 
-	if (!problem->is_at_source || !is_final(problem->error)) {
+	if (!problem->is_at_source || !is_final(r, problem->error)) {
 		r->error = r->error < 0 ? r->error : problem->error;
 		log_error("'%s/%s' of a superseded node cannot be kept now: %s: %s", r->account,
 			problem->path, problem->what, strerror(-problem->error));
@@ -134,10 +136,11 @@ static int write_notes(struct rescue *r, const char *lost, size_t lost_bytes)
 	if (asprintf(&text,
 		    "What a node of this machine had and never shipped when another one took over: "
 		    "%" PRIu64 " accounts, %" PRIu64 " files.\nCopied at %s; %" PRIu64
-		    " that could not be had are in the file LOST.\n"
+		    " could not be had%s.\n"
 		    "Merge it (doveadm import, doveadm sync), then remove it.\n",
 		    r->figures->accounts, r->figures->files,
-		    tree_times_text(clock_realtime_ms(), time), r->figures->lost) < 0)
+		    tree_times_text(clock_realtime_ms(), time), r->figures->lost,
+		    lost_bytes > 0 ? ": the file LOST names them" : "") < 0)
 		return -ENOMEM;
 	if (lost_bytes > 0)
 		error = rescue_place_write_file(&r->place, "LOST", lost, lost_bytes);

@@ -19,6 +19,7 @@
 #include "cache/body_uploader.h"
 #include "cache/node_private.h"
 #include "cache/replay.h"
+#include "cache/transaction.h"
 #include "journal_kit.h"
 #include "util/clock.h"
 #include "util/failpoint.h"
@@ -247,6 +248,7 @@ END_TEST
 static struct {
 	char directory[64];
 	size_t n_records;
+	struct uuid object; /* of a put whose end could not be noted */
 } * shared;
 
 static size_t count_records(struct node *node)
@@ -263,6 +265,27 @@ static size_t count_records(struct node *node)
 		store_iterator_free(it);
 	}
 	return n;
+}
+
+static void note_pending(struct node *node)
+{
+	struct transaction t;
+
+	ck_assert_int_eq(uuid_generate(&shared->object), 0);
+	ck_assert_int_eq(transaction_begin(node, &t), 0);
+	transaction_put_pending(&t, 1, OBJECT_BODY, &shared->object);
+	ck_assert_int_eq(transaction_commit(&t), 0);
+}
+
+static bool has_object(struct node *node, enum key_type type)
+{
+	struct key key = key_node_uuid(type, &shared->object);
+	struct store_value value;
+
+	if (store_get(node->store, STORE_META, &key, &value) < 0)
+		return false;
+	store_value_done(&value);
+	return true;
 }
 
 /* Makes an account on one node, restores it on another, expects it there and restores it again:
@@ -288,6 +311,7 @@ static void work(const char *failing)
 	adoption_finish(reader.node, 1, 0);
 	shared->n_records = count_records(reader.node);
 	ck_assert_uint_gt(shared->n_records, 2);
+	note_pending(reader.node);
 	ck_assert_int_eq(failpoint_set(failing), 0);
 	ck_assert_int_eq(adoption_begin_eviction(reader.node, 1, 5000), 0);
 	ck_assert_int_eq(adoption_expect(reader.node, &account, 1), 0);
@@ -314,6 +338,10 @@ static void verify(bool is_absent)
 		_exit(6);
 	if (replay_is_running(f.node, 1) != 0)
 		_exit(7);
+	/* The state that is loaded next may refer to the objects of one that has gone. */
+	if (has_object(f.node, KEY_NODE_PENDING) ||
+		(is_absent && has_object(f.node, KEY_NODE_GARBAGE)))
+		_exit(8);
 	node_close(f.node);
 	_exit(0);
 }

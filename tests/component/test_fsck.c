@@ -307,6 +307,42 @@ START_TEST(test_orphans)
 }
 END_TEST
 
+/* A node that writes while the repair runs. */
+static void write_meanwhile(void *arg, const char *phase, uint64_t done, uint64_t total)
+{
+	bool *wrote = arg;
+
+	(void)total;
+	if (*wrote || strcmp(phase, "accounts") != 0 || done == 0)
+		return;
+	*wrote = true;
+	write_file(tops[0], "meanwhile", 10, 'm');
+	(void)journal_kit_write(&kit, 0);
+}
+
+START_TEST(test_repair_while_mounted)
+{
+	bool wrote = false;
+	struct fsck_options options = {
+		.grace_ms = 0, .repair = true, .progress = write_meanwhile, .arg = &wrote};
+	char key[BODY_OBJECT_KEY_BYTES];
+	struct backend_result head;
+
+	put_stray_body(1, key);
+	clock_sleep_ms(20);
+	write_file(tops[0], "newer", 10, 'n');
+	(void)journal_kit_write(&kit, 0);
+	clock_sleep_ms(20);
+	ck_assert_int_eq(run_with(&options), -EBUSY);
+	ck_assert(wrote);
+	ck_assert_uint_eq(figures.repaired, 0);
+	ck_assert_int_eq(backend_head_wait(kit.fixture.backend, key, &head), 0);
+	backend_result_done(&head);
+	ck_assert_int_eq(run_with(&options), 0); /* now nobody does */
+	ck_assert_uint_eq(figures.repaired, 1);
+}
+END_TEST
+
 /* What a checkpoint or a segment of before still names is none, nor what stands behind damage. */
 START_TEST(test_no_orphans)
 {
@@ -392,6 +428,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_clean);
 	tcase_add_test(tc, test_damage);
 	tcase_add_test(tc, test_orphans);
+	tcase_add_test(tc, test_repair_while_mounted);
 	tcase_add_test(tc, test_no_orphans);
 	tcase_add_test(tc, test_behind_the_seal);
 	tcase_add_test(tc, test_accounts_by_name);

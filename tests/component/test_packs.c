@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "cache/adoption.h"
 #include "cache/body_map.h"
 #include "cache/body_uploader.h"
 #include "packs_kit.h"
@@ -370,6 +371,33 @@ START_TEST(test_pressure)
 }
 END_TEST
 
+/* An account that leaves is not packed: nothing may be recorded behind its checkpoint. */
+START_TEST(test_pressure_and_leaving)
+{
+	enum { N = 60, BYTES = 20000 };
+	uint64_t until_ms = clock_monotonic_ms() + PACKS_KIT_PATIENCE_MS;
+	struct node_figures figures;
+
+	packs_kit_begin(N * BYTES / 4);
+	ck_assert_int_eq(
+		adoption_begin_eviction(packs_kit_fixture.node, PACKS_KIT_ACCOUNT, 5000), 0);
+	for (unsigned int i = 0; i < N; i++)
+		(void)packs_kit_make_body(i + 1, BYTES);
+	usleep(500000);
+	node_get_figures(packs_kit_fixture.node, &figures);
+	ck_assert_uint_eq(figures.packs_put, 0);
+	ck_assert_uint_eq(packs_kit_objects_like("/pack/"), 0);
+	adoption_finish(packs_kit_fixture.node, PACKS_KIT_ACCOUNT, 0);
+	do {
+		usleep(20000);
+		node_get_figures(packs_kit_fixture.node, &figures);
+	} while (figures.packs_put == 0 && clock_monotonic_ms() < until_ms);
+	ck_assert_uint_gt(figures.packs_put, 0);
+	packs_kit_check_account("it stayed");
+	node_fixture_done(&packs_kit_fixture);
+}
+END_TEST
+
 /* ---- damage */
 
 START_TEST(test_damaged_pack)
@@ -409,6 +437,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_garbage_over_restart);
 	tcase_add_test(tc, test_retention);
 	tcase_add_test(tc, test_pressure);
+	tcase_add_test(tc, test_pressure_and_leaving);
 	tcase_add_test(tc, test_damaged_pack);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backends/fault_backend.h"
 #include "backends/memory_backend.h"
 #include "cache/node_private.h"
 #include "cache/shipped.h"
@@ -264,6 +265,36 @@ START_TEST(test_unknown)
 }
 END_TEST
 
+/* A store in trouble has not lost anything: what cannot be read now is had later. */
+START_TEST(test_store_in_trouble)
+{
+	static const char *const rules[] = {"get:key=accounts/*:error=EIO",
+		"get:key=accounts/*:error=EIO:times=1", "get:key=accounts/*:error=ETIMEDOUT"};
+	struct fault_rules none = {0};
+	struct rescue_figures figures;
+	char name[32], *message;
+
+	depth = 1;
+	make_old();
+	note_shipped();
+	write_file(tops[1], "unshipped", 3000, 'u');
+	set_aside();
+	ck_assert_int_eq(fault_backend_new(now.backend, &none, &now.backend), 0);
+	ck_assert_int_eq(fault_backend_set(now.backend, rules[_i], &message), 0);
+	ck_assert_int_lt(rescue(&figures), 0);
+	ck_assert_uint_gt(fault_backend_hits(now.backend, 0), 0);
+	ck_assert_uint_eq(figures.lost, 0);
+	ck_assert(is_there());
+	ck_assert_int_eq(size_at(".superseded/node-3/%s", "COMPLETE"), -1);
+	ck_assert_int_eq(fault_backend_set(now.backend, "", &message), 0);
+	ck_assert_int_eq(rescue(&figures), 0);
+	ck_assert_uint_eq(figures.lost, 0);
+	name_of(1, name);
+	ck_assert_int_eq(size_at(".superseded/node-3/%s/u.4", name), 20000);
+	ck_assert(!is_there());
+}
+END_TEST
+
 /* What failed half is begun anew; what was complete is not. */
 START_TEST(test_again)
 {
@@ -313,6 +344,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_changed_account, 0, 3);
 	tcase_add_test(tc, test_nothing_to_do);
 	tcase_add_test(tc, test_unknown);
+	tcase_add_loop_test(tc, test_store_in_trouble, 0, 3);
 	tcase_add_loop_test(tc, test_again, 0, 3);
 	suite_add_tcase(suite, tc);
 	return suite;

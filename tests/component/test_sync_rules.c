@@ -366,6 +366,9 @@ START_TEST(test_publisher_syncs)
 	ck_assert_uint_eq(commits() - before, _i == 0);
 	remove_file(user, "dovecot-uidlist.lock");
 	ck_assert_uint_eq(cost_of_publishing(PUBLISHER, "1700000000.M6P1.host"), 1);
+	ck_assert_uint_eq(
+		cost_of_publishing(PUBLISHER, "1700000000.M8P77.host,S=100,W=103"), _i != 0);
+	ck_assert_uint_eq(cost_of_publishing(PUBLISHER, "1700000000.M8P78.host,S=100,W=103"), 1);
 	make_lock(PUBLISHER + 1);
 	ck_assert_uint_eq(cost_of_publishing(PUBLISHER, "1700000000.M7P1.host"), 1);
 	end();

@@ -87,6 +87,27 @@ START_TEST(test_each_key_once_and_sorted)
 }
 END_TEST
 
+/* What was on the stack before is no part of a short key. */
+static void __attribute__((noinline)) dirty_stack(int byte)
+{
+	volatile unsigned char bytes[4096];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char)byte;
+}
+
+START_TEST(test_short_keys_once)
+{
+	for (int i = 0; i < 3; i++) {
+		dirty_stack(0x11 * (i + 1));
+		note(STORE_META, key_account(7));
+	}
+	take();
+	ck_assert_uint_eq(cut->n_accounts, 1);
+	ck_assert_uint_eq(cut->accounts[0].n_changes, 1);
+}
+END_TEST
+
 START_TEST(test_the_node_section_is_not_shipped)
 {
 	note(STORE_META, key_node_ino(KEY_NODE_ORPHAN, ino(7, 5)));
@@ -224,6 +245,7 @@ Suite *test_suite(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, test_each_key_once_and_sorted);
+	tcase_add_test(tc, test_short_keys_once);
 	tcase_add_test(tc, test_the_node_section_is_not_shipped);
 	tcase_add_test(tc, test_ranges_come_first);
 	tcase_add_test(tc, test_what_is_given_back_comes_again);

@@ -319,6 +319,24 @@ START_TEST(test_attachments)
 }
 END_TEST
 
+START_TEST(test_dovecots_mails)
+{
+	static const char *const others[] = {"1700000000.M12P77.mx", "1700000000.M12P77.mx,S=5",
+		"1700000000.M12P77.mx,S=5,W=", "1700000000.M12P77.mx,S=5,W=6x",
+		"1700000000.M12P770.mx,S=5,W=6", "1700000000.M12P7.mx,S=5,W=6",
+		"1700000000.H12P77.mx,S=5,W=6", "1700000000.V1I2M3.mx,S=5,W=6",
+		".M12P77.mx,S=5,W=6", "1700000000.M12P.mx,S=5,W=6", "x1700000000.M12P77.mx,S=5,W=6",
+		""};
+
+	ck_assert(file_class_is_dovecots_mail("1700000000.M12P77.mx,S=5,W=6", 77));
+	ck_assert(file_class_is_dovecots_mail("1700000000.M12P77.mx,S=5,W=6:2,S", 77));
+	ck_assert(file_class_is_dovecots_mail("1700000000.M12P77Q3.mx,S=5,W=6", 77));
+	ck_assert(!file_class_is_dovecots_mail("1700000000.M12P0.mx,S=5,W=6", 0));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		ck_assert_msg(!file_class_is_dovecots_mail(others[i], 77), "%s", others[i]);
+}
+END_TEST
+
 START_TEST(test_delivery_search_and_plugins)
 {
 	static const struct expectation table[] = {
@@ -531,6 +549,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_sdbox);
 	tcase_add_test(tc, test_mdbox);
 	tcase_add_test(tc, test_attachments);
+	tcase_add_test(tc, test_dovecots_mails);
 	tcase_add_test(tc, test_delivery_search_and_plugins);
 	tcase_add_test(tc, test_ordinary);
 	tcase_add_test(tc, test_path_is_folded);
