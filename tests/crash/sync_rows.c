@@ -3,6 +3,7 @@
 
 #define MAIL "1700000000.M123P45.host"
 #define OTHER_MAIL "1700000001.M456P45.host"
+#define OWN_MAIL "1700000000.M123P77.host,S=500,W=510" /* SYNC_ROWS_THREAD's */
 #define DBOX_TEMP ".temp.1700000000.P45Q1M123.host"
 #define ATTACHMENT_TEMP ".temp.host.45.0123456789abcdef"
 
@@ -82,6 +83,9 @@ const struct sync_row sync_rows[] = {
 		{DO(MKDIR, "tmp"), DO(MKDIR, "new"), DO(MAKE, "dovecot-uidlist"), BASE,
 			DO(MAKE, "tmp/" MAIL), DO(LOCK, "dovecot-uidlist.lock"),
 			TO(PUBLISH_OWED, "tmp/" MAIL, "new/" MAIL)}},
+	{"Dovecot's own rename, by its name",
+		{DO(MKDIR, "tmp"), DO(MKDIR, "new"), BASE, DO(MAKE, "tmp/" OWN_MAIL),
+			TO(PUBLISH_OWED, "tmp/" OWN_MAIL, "new/" OWN_MAIL)}},
 	{"and what pays for it: the directory",
 		{DO(MKDIR, "tmp"), DO(MKDIR, "new"), BASE, DO(MAKE, "tmp/" MAIL),
 			DO(LOCK, "dovecot-uidlist.lock"),

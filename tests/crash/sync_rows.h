@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define SYNC_ROWS_THREAD 77 /* asks for everything; in the name of a mail */
+
 enum sync_step_type {
 	STEP_END,
 	STEP_BASE, /* everything so far is on the backend: what follows is the row's own */

@@ -39,7 +39,6 @@
 #define NEVER_MS 3600000 /* what nobody asks for is not shipped while the test runs */
 #define SHORT_MS 500
 #define PATIENCE_MS 60000
-#define THREAD 77
 #define ACCOUNT "user"
 
 struct mode {
@@ -65,7 +64,7 @@ struct shared {
 
 static struct shared *shared;
 static char directory[40];
-static const struct fs_caller caller = {.thread = THREAD};
+static const struct fs_caller caller = {.thread = SYNC_ROWS_THREAD};
 
 static void describe(struct fs *fs, char ret[STATE_BYTES])
 {
@@ -212,8 +211,8 @@ static int change_names(struct fs *fs, const struct sync_step *step)
 	new_parent = find_parent(fs, step->to, &new_name);
 	if (step->type == STEP_LINK || step->type == STEP_PUBLISH_LINK)
 		return node_fixture_link(fs, find(fs, step->path, NULL), new_parent, new_name);
-	return node_fixture_rename_by(fs, step->type == STEP_PUBLISH_OWED ? THREAD : 0, parent,
-		name, new_parent, new_name, 0);
+	return node_fixture_rename_by(fs, step->type == STEP_PUBLISH_OWED ? SYNC_ROWS_THREAD : 0,
+		parent, name, new_parent, new_name, 0);
 }
 
 static int call(struct test_machine *m, const struct sync_step *step)
