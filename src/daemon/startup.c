@@ -156,7 +156,10 @@ int startup_run(const struct mount_options *options, struct background *backgrou
 		log_use_syslog("mailfs", false);
 	r = choose_failpoint(options, &message);
 	if (r == 0)
+		r = signals_enter_start();
+	if (r == 0)
 		r = stack_open(options, &listener, &startup.stack, &message);
+	signals_leave_start();
 	if (r == 0 && !options->foreground && chdir("/") < 0)
 		r = -errno;
 	if (r == 0)

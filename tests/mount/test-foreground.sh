@@ -36,4 +36,26 @@ pid=$!
 wait_until 60 is_mounted "$MNT"
 umount -i "$MNT"
 check 'umount ends it with 0' wait $pid
+
+# A store that is silent when the mount begins: nobody has to wait for its time limits.
+ended_soon() {
+	started=$(date +%s)
+	kill "-$1" "$2"
+	wait "$2"
+	[ $? -gt 128 ] && [ $(($(date +%s) - started)) -lt 20 ]
+}
+holds_state() {
+	[ -n "$(pid_of "$STATE")" ]
+}
+for signal in TERM INT; do
+	"$MAILFS" -f "$URL" "$MNT" -o "state=$STATE,faults=list:key=owner*:hang" 2>"$T/log" &
+	pid=$!
+	wait_until 30 holds_state
+	sleep 1
+	check "SIG$signal ends a start that hangs" ended_soon $signal $pid
+	check 'and says so' grep -q 'before the mount served' "$T/log"
+done
+mount_volume
+check 'it left the state free and whole' grep -q TERM "$MNT/user/TERM"
+check 'unmount, after that' unmount_volume
 finish
