@@ -200,11 +200,12 @@ class Bench:
         self.say("idle for 10 s: puts", mount.calls("put") - before, "goal 0")
         mount.remove()
 
-    # -- what the journal costs who does not wait for it
+    # -- what the journal costs who does not wait for it. The other side notes what changes, as it
+    # has to, but cuts, compresses and puts nothing.
 
     def cost(self):
         mounts = self.mounts(("with", "mailfs", "ack=local"),
-                             ("without", "mailfs", "ack=local,journal=off"))
+                             ("without", "mailfs", "ack=local,commit_interval=1h"))
         rates = {mount: [] for mount in mounts}
         for connections in (1, 8):
             for mount in mounts:
@@ -212,9 +213,9 @@ class Bench:
             for mount in self.rotated(mounts):
                 rates[mount].append(mount.deliver(connections, 300)["rate"])
             ratios = [a / b for a, b in zip(rates[mounts[0]], rates[mounts[1]])]
-            self.say("ack=local, %d at once, without a journal, mails/s" % connections,
+            self.say("ack=local, %d at once, nothing shipped, mails/s" % connections,
                      statistics.median(rates[mounts[1]]), "")
-            self.say("  ratio with one", statistics.median(ratios), "goal 0.95")
+            self.say("  ratio with the journal", statistics.median(ratios), "goal 0.95")
         for mount in mounts:
             mount.remove()
 

@@ -309,6 +309,29 @@ int body_map_move_content(struct transaction *t, uint64_t ino, const struct exte
 	return 0;
 }
 
+int body_map_can_move(struct node *node, uint64_t ino, const struct extent *content)
+{
+	struct extent_list list = {0};
+	struct inode inode;
+	struct upload u;
+	bool exists, found = false, touched = false;
+	int r = node_load_inode(node, ino, &inode);
+
+	if (r == 0)
+		r = body_map_load_upload(node, ino, &u, &exists);
+	if (r == 0)
+		r = body_map_load_extents(
+			node, ino, content->offset_bytes, extent_end(content), &list);
+	for (size_t i = 0; i < list.n && r == 0 && !touched; i++) {
+		if (!record_same_content(&list.extents[i], content))
+			continue;
+		found = true;
+		touched = touches_extent(&u, &inode, &list.extents[i]);
+	}
+	extent_list_done(&list);
+	return r == -ENOENT ? 0 : r < 0 ? r : found && !touched;
+}
+
 int body_map_load_upload(struct node *node, uint64_t ino, struct upload *ret, bool *ret_exists)
 {
 	struct key key = key_node_ino(KEY_NODE_UPLOAD, ino);

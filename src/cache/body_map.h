@@ -70,6 +70,10 @@ void body_map_put_upload(struct transaction *t, uint64_t ino, const struct uploa
 int body_map_move_content(struct transaction *t, uint64_t ino, const struct extent *old,
 	const struct extent *new, uint64_t new_total_bytes);
 
+/* 1: it would; 0: no extent leads to it, or something dirty is in the way. With the inode's lock
+ * held for reading. */
+int body_map_can_move(struct node *node, uint64_t ino, const struct extent *content);
+
 /* Blocks [first, end) have been written or punched out. Queues the body for upload if it was not,
  * and if there is a journal once there is something large. With `cut`, a running upload of any of
  * them does not count: its blocks become dirty again. Once for each transaction. */

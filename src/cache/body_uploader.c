@@ -38,6 +38,7 @@ struct body_uploader *body_uploader_new(struct node *node, uint64_t delay_ms)
 		return NULL;
 	u->node = node;
 	u->delay_ms = delay_ms;
+	u->expire_ms = UINT64_MAX;
 	lock_init(&u->lock);
 	lock_condition_init(&u->changed);
 	list_init(&u->queue);
@@ -278,10 +279,27 @@ static uint64_t next_due_locked(struct body_uploader *u) REQUIRES(u->lock)
 
 	(void)first_due_locked(u, &due_ms);
 	if (due_ms == UINT64_MAX || u->in_flight > MAX_IN_FLIGHT - WAVE)
-		return UINT64_MAX / 2;
-	if (due_ms > 0 && due_ms < u->next_wave_ms && u->flushing == 0)
+		due_ms = UINT64_MAX / 2;
+	else if (due_ms > 0 && due_ms < u->next_wave_ms && u->flushing == 0)
 		due_ms = u->next_wave_ms;
-	return due_ms > u->pause_until_ms ? due_ms : u->pause_until_ms;
+	if (due_ms < u->pause_until_ms)
+		due_ms = u->pause_until_ms;
+	return due_ms < u->expire_ms ? due_ms : u->expire_ms;
+}
+
+/* Who waits for too long is told. True: there were any, and the lock was given up meanwhile. */
+static bool expire_locked(struct body_uploader *u) REQUIRES(u->lock)
+{
+	struct list_node late;
+
+	list_init(&late);
+	body_uploader_expire_locked(u, &late);
+	if (list_is_empty(&late))
+		return false;
+	lock_release(&u->lock);
+	body_uploader_answer(&late, -ETIMEDOUT);
+	lock_acquire(&u->lock);
+	return true;
 }
 
 static void *run(void *arg)
@@ -292,6 +310,8 @@ static void *run(void *arg)
 
 	lock_acquire(&u->lock);
 	while (!u->stopping) {
+		if (expire_locked(u))
+			continue;
 		n = take_due_locked(u, batch);
 		if (n == 0) {
 			(void)lock_condition_wait_until(&u->changed, &u->lock, next_due_locked(u));

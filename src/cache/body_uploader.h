@@ -40,11 +40,15 @@ int body_uploader_start(struct body_uploader *u);
 /* There is something to upload of this body; `now`: without the delay. Does not block. */
 void body_uploader_enqueue(struct body_uploader *u, uint64_t ino, bool now);
 
+/* So long a hurried upload is waited for, at most: the journal has the blocks as well. */
+#define BODY_UPLOADER_HURRY_MS 5000
+
 /* With a journal: calls `done` when nothing large of the body is left that is not on the backend in
  * an object, and what the uploader was at has been recorded, or with the error of an attempt, which
  * goes on. Starts at once what waits for its delay. Before returning if there is nothing to do;
- * small runs are left to the journal and the packer. -ECANCELED: the node is being closed. At most
- * as many wait as there are requests. */
+ * small runs are left to the journal and the packer. -ECANCELED: the node is being closed;
+ * -ETIMEDOUT: it takes longer than BODY_UPLOADER_HURRY_MS, as with a body that grows and grows, and
+ * goes on. At most as many wait as there are requests. */
 typedef void body_uploader_done_fn(void *arg, int error);
 void body_uploader_hurry(struct node *node, uint64_t ino, body_uploader_done_fn *done, void *arg);
 

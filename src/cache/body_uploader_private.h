@@ -26,6 +26,7 @@ struct uploader_entry {
 /* body_uploader_hurry() */
 struct uploader_waiter {
 	struct list_node node;
+	uint64_t until_ms; /* monotonic */
 	body_uploader_done_fn *done;
 	void *arg;
 };
@@ -46,6 +47,7 @@ struct body_uploader {
 	unsigned int flushing;    /* callers that wait; protected by lock */
 	bool stopping;            /* protected by lock */
 	uint64_t next_wave_ms;    /* protected by lock */
+	uint64_t expire_ms;       /* no waiter's time is before it; UINT64_MAX; protected by lock */
 	unsigned int failures_in_a_row;  /* protected by lock */
 	uint64_t pause_until_ms;         /* when it is the backend that fails; protected by lock */
 	uint64_t pause_ms;               /* protected by lock */
@@ -59,6 +61,10 @@ void body_uploader_push_locked(struct body_uploader *u, struct list_node *list,
 
 /* It is in no list and nobody is at it: forgets it. */
 void body_uploader_remove_locked(struct body_uploader *u, struct uploader_entry *q)
+	REQUIRES(u->lock);
+
+/* Moves the waiters whose time is over. */
+void body_uploader_expire_locked(struct body_uploader *u, struct list_node *ret_waiters)
 	REQUIRES(u->lock);
 
 /* Calls and frees the waiters. Without a lock. */

@@ -123,9 +123,11 @@ void body_uploader_answer(struct list_node *waiters, int error)
 void body_uploader_release(struct body_uploader *u, uint64_t ino)
 {
 	struct uploader_entry *q;
+	bool waits; /* somebody for this */
 
 	lock_acquire(&u->lock);
 	q = find_locked(u, ino);
+	waits = q != NULL && (q->again || q->is_dropped);
 	if (q != NULL && q->again && !q->is_dropped) {
 		q->is_busy = q->is_claimed = q->again = false;
 		u->n_queued++;
@@ -135,8 +137,54 @@ void body_uploader_release(struct body_uploader *u, uint64_t ino)
 	} else if (q != NULL) {
 		body_uploader_remove_locked(u, q);
 	}
-	lock_condition_broadcast(&u->changed);
+	if (waits)
+		lock_condition_broadcast(&u->changed);
 	lock_release(&u->lock);
+}
+
+static void add_waiter_locked(struct body_uploader *u, struct uploader_entry *q,
+	struct uploader_waiter *w) REQUIRES(u->lock)
+{
+	w->until_ms = clock_monotonic_ms() + BODY_UPLOADER_HURRY_MS;
+	list_append(&q->waiters, &w->node);
+	if (w->until_ms < u->expire_ms) {
+		u->expire_ms = w->until_ms;
+		lock_condition_signal(&u->changed);
+	}
+	hurry_locked(u, q);
+}
+
+/* Of one body; the first of them has waited longest. */
+static void expire_one_locked(struct body_uploader *u, struct uploader_entry *q, uint64_t now_ms,
+	struct list_node *ret_waiters) REQUIRES(u->lock)
+{
+	while (!list_is_empty(&q->waiters)) {
+		struct uploader_waiter *w =
+			LIST_ENTRY(q->waiters.next, struct uploader_waiter, node);
+
+		if (w->until_ms > now_ms) {
+			u->expire_ms = w->until_ms < u->expire_ms ? w->until_ms : u->expire_ms;
+			return;
+		}
+		list_remove(&w->node);
+		list_append(ret_waiters, &w->node);
+	}
+}
+
+void body_uploader_expire_locked(struct body_uploader *u, struct list_node *ret_waiters)
+	REQUIRES(u->lock)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (now_ms < u->expire_ms)
+		return;
+	u->expire_ms = UINT64_MAX;
+	for (size_t i = 0; i < u->places.capacity; i++) {
+		if (u->places.slots[i].key != 0)
+			expire_one_locked(u,
+				(struct uploader_entry *)(uintptr_t)u->places.slots[i].value,
+				now_ms, ret_waiters);
+	}
 }
 
 void body_uploader_hurry(struct node *node, uint64_t ino, body_uploader_done_fn *done, void *arg)
@@ -154,8 +202,7 @@ void body_uploader_hurry(struct node *node, uint64_t ino, body_uploader_done_fn 
 		error = -ECANCELED;
 	if (error == 0 && q != NULL) {
 		*w = (struct uploader_waiter){.done = done, .arg = arg};
-		list_append(&q->waiters, &w->node);
-		hurry_locked(u, q);
+		add_waiter_locked(u, q, w);
 		w = NULL;
 	}
 	lock_release(&u->lock);
@@ -212,8 +259,7 @@ static int hurry_account_locked(
 			return -ENOMEM;
 		*w = (struct uploader_waiter){.done = one_done, .arg = wait};
 		atomic_fetch_add(&wait->left, 1);
-		list_append(&q->waiters, &w->node);
-		hurry_locked(u, q);
+		add_waiter_locked(u, q, w);
 	}
 	return 0;
 }

@@ -8,7 +8,12 @@
 #include "cache/body_map.h"
 #include "cache/node_private.h"
 #include "cache/record.h"
+#include "util/clock.h"
 #include "util/codec.h"
+
+/* How long a cut waits for second halves of appends; they settle in TORN_WRITE_SETTLE_MS. */
+#define HALVES_TRIES 100
+#define HALVES_PAUSE_MS 1
 
 /* A snapshot with several cuts. */
 struct held {
@@ -46,7 +51,7 @@ static void release(struct cut *cut)
 	free(cut);
 }
 
-int cut_take(struct node *node, struct cut **ret)
+static int try_cut(struct node *node, struct cut **ret)
 {
 	struct cut *cut = calloc(1, sizeof(*cut));
 	int r;
@@ -71,6 +76,33 @@ int cut_take(struct node *node, struct cut **ret)
 	}
 	*ret = cut;
 	return 0;
+}
+
+/* Appends of which perhaps only the first half has come (torn_write.h): nobody else undoes them. */
+static bool has_halves(const struct cut *cut)
+{
+	struct key from = key_node(KEY_NODE_TORN), to = key_node_end(KEY_NODE_TORN);
+	struct store_iterator *it = store_iterator_new_at(cut->snapshot, STORE_META, &from, &to);
+	bool result = it != NULL && store_iterator_valid(it);
+
+	store_iterator_free(it);
+	return result;
+}
+
+int cut_take(struct node *node, struct cut **ret)
+{
+	struct cut *cut;
+	int r = try_cut(node, &cut);
+
+	for (int i = 0; r == 0 && i < HALVES_TRIES && has_halves(cut); i++) {
+		change_set_give_back(node->changes, cut->changes);
+		release(cut);
+		clock_sleep_ms(HALVES_PAUSE_MS);
+		r = try_cut(node, &cut);
+	}
+	if (r == 0)
+		*ret = cut;
+	return r;
 }
 
 struct cut *cut_share(const struct cut *cut)

@@ -28,7 +28,8 @@ uint64_t cut_account_pending_bytes(struct node *node, uint32_t account);
 /* As change_set_watch(). */
 void cut_watch(struct node *node, void (*noted)(void *arg), void *arg);
 
-/* -ENOMEM: nothing is taken. Waits for operations that are between two steps, so not for long. */
+/* -ENOMEM: nothing is taken. Waits for operations that are between two steps, and for the second
+ * halves of appends that the kernel has sent in two requests (torn_write.h), so not for long. */
 int cut_take(struct node *node, struct cut **ret);
 
 /* The number of the newest change in it (commit.h), also when there is none since the last cut. */

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define INODE_LOCKS_MAX 4
+#define INODE_LOCKS_MAX 16
 
 struct inode_locks;
 

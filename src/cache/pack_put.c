@@ -17,7 +17,8 @@
 
 int packing_check(struct packing *p)
 {
-	if (p->options->stopping != NULL && atomic_load(p->options->stopping))
+	if (atomic_load(p->node_is_stopping) ||
+		(p->options->stopping != NULL && atomic_load(p->options->stopping)))
 		return -ECANCELED;
 	if (p->options->deadline_ms != 0 && clock_monotonic_ms() >= p->options->deadline_ms)
 		return -ETIMEDOUT;

@@ -129,24 +129,50 @@ static bool is_full(const struct batch *b)
 	       pack_builder_size_bytes(b->put.builder) >= PACKER_TARGET_BYTES;
 }
 
-/* Records what the pack has of one body, or makes it dirty again. */
-static int finish_task(struct batch *b, unsigned int i, int error)
+/* What the pack has of the body. */
+static void fill_extent(struct batch *b, unsigned int i)
 {
 	struct upload_task *task = b->tasks[i];
 	const struct pack_entry *entry = pack_builder_entry(b->put.builder, i);
-	struct node *node = b->packing->node;
-	bool more;
-	int r;
 
 	task->extent.encoding = entry->encoding;
 	task->extent.stored_bytes = entry->stored_bytes;
 	task->extent.stored_offset_bytes = entry->stored_offset_bytes;
 	task->extent.checksum = entry->raw_checksum;
 	task->pack_bytes = b->put.total_bytes;
-	r = upload_task_finish(task, error, &more);
-	body_uploader_release(node->uploader, task->ino);
-	upload_task_free(task);
-	failpoint("pack.recorded");
+}
+
+/* Each by itself: recorded, or dirty again. */
+static int finish_singly(struct batch *b, unsigned int first, unsigned int end, int error)
+{
+	int r = 0, one;
+	bool more;
+
+	for (unsigned int i = first; i < end; i++) {
+		one = upload_task_finish(b->tasks[i], error, &more);
+		r = r == 0 ? one : r;
+	}
+	return r;
+}
+
+/* Records some bodies at once; if that fails, which one damaged record is enough for, singly. */
+static int finish_some(struct batch *b, unsigned int first, unsigned int end, int error)
+{
+	struct body_uploader *uploader = b->packing->node->uploader;
+	int r = error;
+
+	for (unsigned int i = first; i < end; i++)
+		fill_extent(b, i);
+	if (error == 0) {
+		r = upload_task_finish_packed(&b->tasks[first], end - first);
+		failpoint("pack.recorded");
+	}
+	if (r < 0)
+		r = finish_singly(b, first, end, error);
+	for (unsigned int i = first; i < end; i++) {
+		body_uploader_release(uploader, b->tasks[i]->ino);
+		upload_task_free(b->tasks[i]);
+	}
 	return r;
 }
 
@@ -158,8 +184,10 @@ static int send(struct batch *b)
 	if (b->put.builder == NULL)
 		return 0;
 	error = b->n == 0 ? -ECANCELED : pack_put_send(b->packing, &b->put);
-	for (unsigned int i = 0; i < b->n; i++) {
-		stored = finish_task(b, i, error);
+	for (unsigned int i = 0; i < b->n; i += UPLOAD_TASK_AT_ONCE) {
+		unsigned int end = i + UPLOAD_TASK_AT_ONCE;
+
+		stored = finish_some(b, i, end < b->n ? end : b->n, error);
 		r = r == 0 ? stored : r;
 	}
 	if (error == 0)
@@ -293,6 +321,7 @@ int packer_pack_account(struct node *node, uint32_t account, const struct packer
 
 	if (node->packer == NULL)
 		return -EINVAL;
+	p.node_is_stopping = &node->packer->is_stopping;
 	r = enter(node->packer, &p);
 	if (r < 0)
 		return r;

@@ -7,9 +7,9 @@
  * PACKER_TARGET_BYTES, and are clean afterwards. What changes meanwhile stays dirty.
  *
  * Crash safety. A durable KEY_NODE_PENDING record names the pack before it is put, and stays until
- * all its contents have been recorded, body by body, each in one batch with its extents and the
- * pack's KEY_PACK record. After a crash a pack to which nothing leads is garbage, and bodies that
- * were not recorded are dirty as before.
+ * all its contents have been recorded, UPLOAD_TASK_AT_ONCE bodies at a time, in one batch with
+ * their extents and the pack's KEY_PACK record. After a crash a pack to which nothing leads is
+ * garbage, and bodies that were not recorded are dirty as before.
  *
  * Packs of which less than half is live, and small ones once there are many, are rewritten: what
  * lives is copied as it is stored into the next pack.

@@ -14,6 +14,7 @@ struct packing {
 	const struct packer_options *options;
 	struct packer_figures *figures;
 	uint64_t not_before_ms; /* the rate allows nothing earlier */
+	const atomic_bool *node_is_stopping;
 };
 
 /* -ETIMEDOUT, -ECANCELED: it is time to end. */

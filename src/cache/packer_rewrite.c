@@ -192,21 +192,12 @@ static int is_live(struct packing *p, const struct uuid *pack, const struct pack
 	uint64_t ino = key_ino_compose(p->account, e->ino);
 	struct extent content = extent_of(pack, e);
 	struct inode_lock_set locks;
-	struct extent_list list = {0};
-	struct upload u = {0};
-	bool exists, found = false;
 	int r;
 
 	inode_locks_read(p->node->locks, ino, &locks);
-	r = body_map_load_upload(p->node, ino, &u, &exists);
-	if (r == 0)
-		r = body_map_load_extents(
-			p->node, ino, e->offset_bytes, e->offset_bytes + e->raw_bytes, &list);
+	r = body_map_can_move(p->node, ino, &content);
 	inode_locks_release(&locks);
-	for (size_t i = 0; r == 0 && i < list.n && !found; i++)
-		found = record_same_content(&list.extents[i], &content);
-	extent_list_done(&list);
-	return r < 0 ? r : found;
+	return r;
 }
 
 static int add(struct rewrite *w, const struct uuid *pack, const struct pack_entry *e,

@@ -51,9 +51,11 @@ static int flush(struct replay *r)
 		if (result == 0)
 			result = store_write(r->node->store, r->batch);
 	}
-	store_batch_free(r->batch);
 	r->batch_bytes = 0;
-	r->batch = store_batch_new(r->node->store);
+	if (r->batch != NULL)
+		store_batch_clear(r->batch);
+	else
+		r->batch = store_batch_new(r->node->store);
 	return result == 0 && r->batch == NULL ? -ENOMEM : result;
 }
 
@@ -108,7 +110,7 @@ static int put_marker(struct replay *r)
 	int result = put_raw(r, STORE_META, &marker, "", 0);
 
 	if (result == 0)
-		replay_clean_records(r->batch, r->account);
+		result = replay_clean_records(r->node, r->batch, r->account);
 	return result == 0 ? flush(r) : result;
 }
 

@@ -111,25 +111,50 @@ int replay_clean_local(struct node *node, uint32_t account)
 
 /* ---- records */
 
-static void clean_queue(struct store_batch *batch, enum key_type type, uint32_t account)
+/* 1: there is a record in the range; 0. */
+static int has_any(
+	struct node *node, enum store_table table, const struct key *from, const struct key *to)
+{
+	struct store_iterator *it = store_iterator_new(node->store, table, from, to);
+	int r = it == NULL ? -ENOMEM : store_iterator_valid(it) ? 1 : store_iterator_error(it);
+
+	store_iterator_free(it);
+	return r;
+}
+
+/* A range without records gets no removal: that would slow down every read of it for long. */
+static int clean_range(struct node *node, struct store_batch *batch, enum store_table table,
+	const struct key *from, const struct key *to)
+{
+	int r = has_any(node, table, from, to);
+
+	if (r <= 0)
+		return r;
+	store_batch_mark_copy(batch); /* the backend has it all: log_scan.h */
+	store_batch_delete_range(batch, table, from, to);
+	return 0;
+}
+
+static int clean_queue(
+	struct node *node, struct store_batch *batch, enum key_type type, uint32_t account)
 {
 	struct key from = key_node_ino(type, key_ino_compose(account, 0));
 	struct key to = key_node_end_of_account(type, account);
 
-	store_batch_delete_range(batch, STORE_META, &from, &to);
+	return clean_range(node, batch, STORE_META, &from, &to);
 }
 
-void replay_clean_records(struct store_batch *batch, uint32_t account)
+int replay_clean_records(struct node *node, struct store_batch *batch, uint32_t account)
 {
+	static const enum key_type queues[] = {KEY_NODE_ORPHAN, KEY_NODE_TORN, KEY_NODE_UPLOAD};
 	struct key from = key_account_begin(account), to = key_account_end(account);
+	int r = clean_range(node, batch, STORE_META, &from, &to);
 
-	store_batch_mark_copy(batch); /* the backend has it all: log_scan.h */
-	store_batch_delete_range(batch, STORE_META, &from, &to);
-	store_batch_mark_copy(batch);
-	store_batch_delete_range(batch, STORE_DATA, &from, &to);
-	clean_queue(batch, KEY_NODE_ORPHAN, account);
-	clean_queue(batch, KEY_NODE_TORN, account);
-	clean_queue(batch, KEY_NODE_UPLOAD, account);
+	if (r == 0)
+		r = clean_range(node, batch, STORE_DATA, &from, &to);
+	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]) && r == 0; i++)
+		r = clean_queue(node, batch, queues[i], account);
+	return r;
 }
 
 int replay_clean_all(struct node *node, uint32_t account)
@@ -140,9 +165,10 @@ int replay_clean_all(struct node *node, uint32_t account)
 
 	if (batch == NULL)
 		return -ENOMEM;
-	replay_clean_records(batch, account);
+	r = replay_clean_records(node, batch, account);
 	store_batch_delete(batch, STORE_META, &marker);
-	r = store_write(node->store, batch);
+	if (r == 0)
+		r = store_write(node->store, batch);
 	store_batch_free(batch);
 	return r;
 }
@@ -208,11 +234,8 @@ int replay_clean_objects(struct node *node, uint32_t account)
 int replay_clean_has_records(struct node *node, uint32_t account)
 {
 	struct key from = key_account_begin(account), to = key_account_end(account);
-	struct store_iterator *it = store_iterator_new(node->store, STORE_META, &from, &to);
-	int r = it == NULL ? -ENOMEM : store_iterator_valid(it) ? 1 : store_iterator_error(it);
 
-	store_iterator_free(it);
-	return r;
+	return has_any(node, STORE_META, &from, &to);
 }
 
 /* From this batch on it is absent, and what is left of it is cleaned by whoever finds the marker.

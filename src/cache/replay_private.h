@@ -12,8 +12,9 @@
  */
 int replay_clean_local(struct node *node, uint32_t account);
 
-/* Into the batch: all records of the account go, and its queues. */
-void replay_clean_records(struct store_batch *batch, uint32_t account);
+/* Into the batch: all records that there are of the account go, and its queues. Nobody adds any
+ * until the batch is written. */
+int replay_clean_records(struct node *node, struct store_batch *batch, uint32_t account);
 
 /* Throws away the account and its marker. That it is absent stays noted. */
 int replay_clean_all(struct node *node, uint32_t account);

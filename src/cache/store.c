@@ -131,6 +131,11 @@ void store_batch_mark_copy(struct store_batch *b)
 		b->batch, LOG_BATCH_COPY_MARK, sizeof(LOG_BATCH_COPY_MARK) - 1);
 }
 
+void store_batch_clear(struct store_batch *b)
+{
+	rocksdb_writebatch_clear(b->batch);
+}
+
 bool store_batch_is_empty(const struct store_batch *b)
 {
 	return rocksdb_writebatch_count(b->batch) == 0;

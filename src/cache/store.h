@@ -85,6 +85,9 @@ void store_batch_delete_range(struct store_batch *b, enum store_table table, con
 /* The next change is only a copy of what the backend has: store_log_read() says so. */
 void store_batch_mark_copy(struct store_batch *b);
 bool store_batch_is_empty(const struct store_batch *b);
+
+/* Makes it an empty one that can be used again; it keeps its memory. */
+void store_batch_clear(struct store_batch *b);
 void store_batch_free(struct store_batch *b);
 
 /* Applies the batch atomically; it can be freed afterwards, not used again. */

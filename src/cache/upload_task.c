@@ -1,6 +1,7 @@
 #include <config.h>
 #include "cache/upload_task.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,10 +113,13 @@ static int merge_backwards(struct node *node, const struct inode *inode,
 		size_class == UPLOAD_SMALL ? BODY_MAP_SMALL_BYTES : BODY_MAP_OBJECT_MAX_BYTES;
 	uint64_t start = run->first << inode->block_shift;
 	struct extent_list list;
-	int r = body_map_load_extents(node, inode->ino,
+	int r;
+
+	if (start == 0)
+		return 0;
+	r = body_map_load_extents(node, inode->ino,
 		start > BODY_MAP_OBJECT_MAX_BYTES ? start - BODY_MAP_OBJECT_MAX_BYTES : 0, start,
 		&list);
-
 	for (size_t i = r < 0 ? 0 : list.n; i-- > 0;) {
 		const struct extent *x = &list.extents[i];
 		uint64_t size = (run->end - run->first) << inode->block_shift;
@@ -397,11 +401,11 @@ static bool overlaps(const struct upload *u, const struct block_range *blocks)
 	return false;
 }
 
-static int finish_locked(struct upload_task *task, int error, bool *ret_more)
+/* Into the transaction: how it ended. */
+static int record_end(struct transaction *t, struct upload_task *task, int error, bool *ret_more)
 {
 	struct node *node = task->owner;
 	struct key pending = key_node_uuid(KEY_NODE_PENDING, &task->extent.object);
-	struct transaction t;
 	struct inode inode;
 	struct upload u = {0};
 	bool exists = false, valid;
@@ -413,23 +417,35 @@ static int finish_locked(struct upload_task *task, int error, bool *ret_more)
 		return r;
 	valid = r == 0 && exists && u.running &&
 		memcmp(&u.object, &task->extent.object, sizeof(u.object)) == 0;
-	r = transaction_begin(node, &t);
-	if (r < 0)
-		return r;
+	r = 0;
 	if (task->extent.kind == OBJECT_BODY)
-		transaction_delete(&t, STORE_META, &pending);
+		transaction_delete(t, STORE_META, &pending);
 	if (valid && error == 0)
-		r = record_success(&t, task, &inode, &u);
+		r = record_success(t, task, &inode, &u);
 	else if (task->extent.kind == OBJECT_BODY)
 		transaction_put_unused(
-			&t, key_ino_account(task->ino), OBJECT_BODY, &task->extent.object);
+			t, key_ino_account(task->ino), OBJECT_BODY, &task->extent.object);
 	if (valid && error < 0) {
 		upload_add_range(&u, u.uploading.first, u.uploading.end);
 		u.running = false;
-		body_map_put_upload(&t, task->ino, &u);
+		body_map_put_upload(t, task->ino, &u);
 	}
 	*ret_more = exists && u.n_dirty > 0;
 	task->changed_meanwhile = overlaps(&u, &task->blocks);
+	return r;
+}
+
+/* All of them or none. */
+static int finish_locked(
+	struct upload_task *const tasks[], unsigned int n, int error, bool *ret_more)
+{
+	struct transaction t;
+	int r = transaction_begin(tasks[0]->owner, &t);
+
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < n && r == 0; i++)
+		r = record_end(&t, tasks[i], error, ret_more);
 	if (r == 0)
 		return transaction_commit(&t);
 	transaction_abort(&t);
@@ -443,7 +459,23 @@ int upload_task_finish(struct upload_task *task, int error, bool *ret_more)
 
 	*ret_more = false;
 	inode_locks_write(task->owner->locks, &task->ino, 1, &locks);
-	r = finish_locked(task, error, ret_more);
+	r = finish_locked(&task, 1, error, ret_more);
+	inode_locks_release(&locks);
+	return r;
+}
+
+int upload_task_finish_packed(struct upload_task *const tasks[], unsigned int n)
+{
+	uint64_t inos[UPLOAD_TASK_AT_ONCE];
+	struct inode_lock_set locks;
+	bool more;
+	int r;
+
+	assert(n > 0 && n <= UPLOAD_TASK_AT_ONCE);
+	for (unsigned int i = 0; i < n; i++)
+		inos[i] = tasks[i]->ino;
+	inode_locks_write(tasks[0]->owner->locks, inos, n, &locks);
+	r = finish_locked(tasks, n, 0, &more);
 	inode_locks_release(&locks);
 	return r;
 }

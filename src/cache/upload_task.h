@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "cache/body_object.h"
+#include "cache/inode_locks.h"
 #include "cache/node.h"
 #include "cache/record.h"
 #include "util/list.h"
@@ -46,6 +47,12 @@ int upload_task_prepare_packed(
 /* The put ended with `error`: records the object, or makes its blocks dirty again and the object
  * garbage (a pack is its packer's). *ret_more: something of the body is still dirty. */
 int upload_task_finish(struct upload_task *task, int error, bool *ret_more);
+
+/* Records that all these, of different bodies and one pack, are in it: in one transaction, all of
+ * them or, with an error, none. */
+#define UPLOAD_TASK_AT_ONCE INODE_LOCKS_MAX
+int upload_task_finish_packed(struct upload_task *const tasks[], unsigned int n);
+
 void upload_task_free(struct upload_task *task);
 
 #endif

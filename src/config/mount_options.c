@@ -32,7 +32,7 @@ static const char help_text[] =
 	"  memory=SIZE                caches in memory, e.g. 512M\n"
 	"  commit_interval=DURATION   when what nobody syncs is on the backend (default 1s)\n"
 	"  commit_window=DURATION     how long a commit gathers others (default 2ms)\n"
-	"  commit_timeout=DURATION    with ack=remote: after which fsync() fails (default 30s)\n"
+	"  commit_timeout=DURATION    with ack=remote: after which fsync() fails (default 10m)\n"
 	"  retention=DURATION         how long the backend keeps what was replaced (default 0)\n"
 	"  umount_timeout=DURATION    how long the end may wait for the backend (default 30s)\n"
 	"  sync=mail|strict           strict: every fsync() commits by itself (default mail)\n"

@@ -168,6 +168,8 @@ static void find_pieces(const struct fsck_account *a, struct body *body)
 		else
 			high = middle;
 	}
+	if (low == a->n_pieces) /* perhaps of none: there is no array then */
+		return;
 	body->pieces = &a->pieces[low];
 	while (low + body->n_pieces < a->n_pieces &&
 		memcmp(&body->pieces[body->n_pieces].pack, &body->reference.object,

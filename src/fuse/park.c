@@ -34,7 +34,7 @@ struct park {
 	struct lock lock;
 	struct lock_condition changed;
 	struct list_node waiting, ready; /* of struct parked; protected by lock */
-	struct list_node delayed;        /* likewise, by due time */
+	struct list_node delayed;        /* likewise, as they came: that is about by due time */
 	uint64_t n, bytes;               /* of all; protected by lock */
 	bool stopping;                   /* protected by lock */
 };
@@ -204,6 +204,8 @@ static bool is_dying(uint32_t pid)
 	bool found = false;
 	FILE *status;
 
+	if (pid == 0)
+		return false; /* of another namespace: not known */
 	snprintf(path, sizeof(path), "/proc/%u/status", pid);
 	status = fopen(path, "re");
 	if (status == NULL)

@@ -250,8 +250,12 @@ static int begin_whole(struct build *b)
 
 static int build_account(struct build *b, const struct cut *cut, size_t i)
 {
-	int r = 0;
+	int r = cut_has_account(cut, cut_account(cut, i));
 
+	/* What was noted of one that has gone since would say that all of it was removed. */
+	if (r <= 0)
+		return r;
+	r = 0;
 	b->account = cut_account(cut, i);
 	if (cut_is_whole(cut, i))
 		r = begin_whole(b);

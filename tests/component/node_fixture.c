@@ -124,13 +124,20 @@ ssize_t node_fixture_read(struct fs *fs, uint64_t ino, uint64_t offset, void *da
 	return r < 0 ? r : (ssize_t)w.size_bytes;
 }
 
+int node_fixture_setattr(
+	struct fs *fs, uint64_t ino, unsigned int set, const struct fs_attributes *values)
+{
+	struct wait w = WAIT_INIT;
+
+	fs_setattr(fs, &superuser, ino, set, values, done, &w);
+	return finish(&w);
+}
+
 int node_fixture_truncate(struct fs *fs, uint64_t ino, uint64_t size_bytes)
 {
 	struct fs_attributes values = {.size_bytes = size_bytes};
-	struct wait w = WAIT_INIT;
 
-	fs_setattr(fs, &superuser, ino, FS_SET_SIZE, &values, done, &w);
-	return finish(&w);
+	return node_fixture_setattr(fs, ino, FS_SET_SIZE, &values);
 }
 
 int node_fixture_fallocate(

@@ -31,6 +31,8 @@ int node_fixture_write(struct fs *fs, uint64_t ino, uint64_t offset, const void 
 int node_fixture_write_by(
 	struct fs *fs, pid_t thread, uint64_t ino, uint64_t offset, const void *data, size_t n);
 ssize_t node_fixture_read(struct fs *fs, uint64_t ino, uint64_t offset, void *data, size_t n);
+int node_fixture_setattr(
+	struct fs *fs, uint64_t ino, unsigned int set, const struct fs_attributes *values);
 int node_fixture_truncate(struct fs *fs, uint64_t ino, uint64_t size_bytes);
 int node_fixture_fallocate(
 	struct fs *fs, uint64_t ino, int mode, uint64_t offset, uint64_t size_bytes);

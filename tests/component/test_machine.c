@@ -36,7 +36,8 @@ void test_machine_open(struct test_machine *m)
 		.note = note,
 		.note_arg = m,
 		.commit_interval_ms = m->commit_interval_ms,
-		.commit_timeout_ms = PATIENCE_MS,
+		.commit_timeout_ms = m->commit_timeout_ms != 0 ? m->commit_timeout_ms : PATIENCE_MS,
+		.syncs_notes = m->syncs_notes,
 	};
 	char *message = NULL;
 	int r = node_open(&m->fixture.options, &m->fixture.node, &message);

@@ -14,7 +14,10 @@ struct test_machine {
 	struct replicator *replicator;
 	struct uuid uuid;
 	uint64_t incarnation, epoch; /* as noted */
-	uint32_t commit_interval_ms; /* of the journal; may be changed while it is closed */
+	/* Of the journal; may be changed while it is closed. */
+	uint32_t commit_interval_ms;
+	uint32_t commit_timeout_ms; /* 0: long */
+	bool syncs_notes;
 };
 
 /* Of all that are made from then on. */

@@ -12,6 +12,7 @@
 #include "cache/adoption.h"
 #include "cache/body_map.h"
 #include "cache/body_uploader.h"
+#include "cache/node_private.h"
 #include "packs_kit.h"
 #include "util/clock.h"
 
@@ -132,6 +133,26 @@ START_TEST(test_hurry)
 	/* 4 MiB are full: no delay. */
 	(void)packs_kit_make_body(4, BODY_MAP_OBJECT_MAX_BYTES + 5000);
 	packs_kit_wait_for_objects("/body/", 3);
+	node_fixture_done(&packs_kit_fixture);
+}
+END_TEST
+
+/* A store that takes very long is left to the journal. */
+START_TEST(test_hurry_has_an_end)
+{
+	uint64_t began_ms, took_ms;
+	uint64_t large;
+
+	packs_kit_begin_faulty();
+	packs_kit_set_faults("put:delay=15s");
+	large = packs_kit_make_body(1, 300000);
+	began_ms = clock_monotonic_ms();
+	ck_assert_int_eq(hurry(large), -ETIMEDOUT);
+	took_ms = clock_monotonic_ms() - began_ms;
+	ck_assert_uint_ge(took_ms, BODY_UPLOADER_HURRY_MS);
+	ck_assert_uint_lt(took_ms, 14000);
+	packs_kit_set_faults("");
+	packs_kit_wait_for_objects("/body/", 1); /* it went on */
 	node_fixture_done(&packs_kit_fixture);
 }
 END_TEST
@@ -262,7 +283,7 @@ START_TEST(test_dirty_is_not_moved)
 		packs_kit_remove_body(i + 1, inos[i]);
 	ck_assert_int_eq(node_fixture_write(packs_kit_fixture.fs, inos[0], 10, "new", 3), 0);
 	ck_assert_int_eq(packs_kit_pack_with(&options, &figures), 0); /* rewrites only */
-	ck_assert_uint_eq(figures.packs, 1);
+	ck_assert_uint_eq(figures.packs, 0);
 	ck_assert_uint_eq(packs_kit_live().packs, 1);
 	ck_assert_uint_eq(packs_kit_live().live_bodies, 1);
 	packs_kit_check_account("not moved");
@@ -341,6 +362,49 @@ START_TEST(test_retention)
 	packs_kit_set_journal(false, 3000);
 	packs_kit_wait_for_objects("/pack/", 0);
 	ck_assert_uint_ge(clock_monotonic_ms() - removed_ms, 3000);
+	node_fixture_done(&packs_kit_fixture);
+}
+END_TEST
+
+/* ---- the end of the node */
+
+static void *pack_slowly(void *arg)
+{
+	struct packer_options options = {.rate_bytes_per_s = 100000};
+	struct packer_figures figures;
+
+	*(int *)arg = packs_kit_pack_with(&options, &figures);
+	return NULL;
+}
+
+/* Who packs slowly is not waited for. */
+START_TEST(test_stop)
+{
+	static uint8_t data[120000];
+	uint64_t stopped_ms, state = 1;
+	pthread_t thread;
+	int r = 0;
+
+	packs_kit_begin(0);
+	for (unsigned int i = 0; i < 160; i++) { /* more than one pack: it cannot be compressed */
+		uint64_t ino = packs_kit_make_body(i + 1, 0);
+
+		for (size_t k = 0; k < sizeof(data); k++) {
+			state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+			data[k] = (uint8_t)(state >> 56);
+		}
+		ck_assert_int_eq(
+			node_fixture_write(packs_kit_fixture.fs, ino, 0, data, sizeof(data)), 0);
+	}
+	ck_assert_int_eq(pthread_create(&thread, NULL, pack_slowly, &r), 0);
+	packs_kit_wait_for_objects("/pack/", 1); /* the next is to go much later */
+	stopped_ms = clock_monotonic_ms();
+	packer_stop(packs_kit_fixture.node->packer);
+	ck_assert_uint_lt(clock_monotonic_ms() - stopped_ms, 10000);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(r, -ECANCELED);
+	node_fixture_reopen(&packs_kit_fixture);
+	packs_kit_check_account("stopped");
 	node_fixture_done(&packs_kit_fixture);
 }
 END_TEST
@@ -428,6 +492,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_one_pack);
 	tcase_add_test(tc, test_large_body);
 	tcase_add_test(tc, test_hurry);
+	tcase_add_test(tc, test_hurry_has_an_end);
 	tcase_add_test(tc, test_changed_meanwhile);
 	tcase_add_test(tc, test_min_bytes);
 	tcase_add_test(tc, test_rewriting);
@@ -436,6 +501,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_garbage_waits);
 	tcase_add_test(tc, test_garbage_over_restart);
 	tcase_add_test(tc, test_retention);
+	tcase_add_test(tc, test_stop);
 	tcase_add_test(tc, test_pressure);
 	tcase_add_test(tc, test_pressure_and_leaving);
 	tcase_add_test(tc, test_damaged_pack);

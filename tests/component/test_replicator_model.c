@@ -19,6 +19,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "backends/fault_backend.h"
+#include "cache/cut.h"
+#include "cache/record.h"
 #include "journal_kit.h"
 #include "operation_model.h"
 #include "test_machine.h"
@@ -508,6 +510,74 @@ START_TEST(test_written_while_it_is_put)
 }
 END_TEST
 
+/* ---- an append that the kernel sends in two requests */
+
+#define PAGE_BYTES 4096
+#define WRITER 77
+
+struct append {
+	struct test_machine *machine;
+	uint64_t ino;
+};
+
+static void append_by(struct append *a, uint64_t at, size_t n)
+{
+	static const uint8_t data[PAGE_BYTES];
+
+	ck_assert_int_eq(
+		node_fixture_write_by(a->machine->fixture.fs, WRITER, a->ino, at, data, n), 0);
+}
+
+static void *append_second_half(void *arg)
+{
+	clock_sleep_ms(10);
+	append_by(arg, PAGE_BYTES, 100);
+	return NULL;
+}
+
+static int take_size(void *arg, const struct cut_record *record)
+{
+	struct append *a = arg;
+	struct key key = key_inode(a->ino);
+	struct inode inode;
+
+	if (record->value == NULL || record->key_bytes != key.size_bytes ||
+		memcmp(record->key, key.bytes, key.size_bytes) != 0)
+		return 0;
+	ck_assert_int_eq(
+		record_decode_inode(a->ino, record->value, record->value_bytes, &inode), 0);
+	ck_assert_uint_eq(inode.size_bytes, PAGE_BYTES + 100);
+	return 0;
+}
+
+/* A cut never has the first half alone. */
+START_TEST(test_half_an_append)
+{
+	struct append a;
+	pthread_t thread;
+	struct cut *cut;
+
+	ck_assert_int_eq(uuid_generate(&test_machine_volume), 0);
+	snprintf(test_machine_store, sizeof(test_machine_store), "replicator-model-half");
+	a.machine = test_machine_new(3600000); /* no other cut */
+	(void)test_machine_close(a.machine, PATIENCE_MS);
+	a.machine->fixture.options.torn_settle_ms = PATIENCE_MS;
+	test_machine_open(a.machine);
+	make_directory(a.machine, FS_ROOT_INO, "user");
+	a.ino = node_fixture_create(a.machine->fixture.fs, look_up(a.machine, FS_ROOT_INO, "user"),
+		"dovecot.index.log");
+	append_by(&a, 0, 4000);
+	append_by(&a, 4000, PAGE_BYTES - 4000);
+	ck_assert_int_eq(pthread_create(&thread, NULL, append_second_half, &a), 0);
+	ck_assert_int_eq(cut_take(a.machine->fixture.node, &cut), 0);
+	pthread_join(thread, NULL);
+	for (size_t i = 0; i < cut_n_accounts(cut); i++)
+		ck_assert_int_eq(cut_each(cut, i, take_size, &a), 0);
+	cut_done(cut);
+	test_machine_remove(a.machine);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("replicator_model");
@@ -515,6 +585,7 @@ Suite *test_suite(void)
 
 	tcase_set_timeout(tc, getenv("MAILFS_TEST_SEEDS") != NULL ? 36000 : 300);
 	tcase_add_test(tc, test_written_while_it_is_put);
+	tcase_add_test(tc, test_half_an_append);
 	tcase_add_test(tc, test_random_operations);
 	suite_add_tcase(suite, tc);
 	return suite;

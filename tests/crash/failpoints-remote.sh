@@ -1,3 +1,5 @@
 #!/bin/sh
-# mailfs dies at each failpoint, with ack=remote.
-exec "$(dirname "$0")/failpoints-suite" remote
+# mailfs dies at each failpoint, with ack=remote; FAILPOINTS='PATTERN...' for some of them.
+set -f
+# shellcheck disable=SC2086 # patterns, of which each is a word
+exec "$(dirname "$0")/failpoints-suite" remote ${FAILPOINTS:-}

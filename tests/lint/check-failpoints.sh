@@ -34,6 +34,14 @@ check() {
 		echo 'a failpoint is not named MODULE.STEP'
 		failed=1
 	fi
+	sed -n 's/^\([a-z_.]*\) elsewhere \(.*\)$/\1 \2/p' "$1/tests/crash/failpoints.list" \
+		>"$scratch/elsewhere"
+	while read -r name file; do
+		grep -q "\"$name[\":]" "$1/$file" || {
+			echo "$name: not in $file"
+			failed=1
+		}
+	done <"$scratch/elsewhere"
 	comm -23 "$scratch/names" "$scratch/listed" | sed 's/$/: in no test (failpoints.list)/' >"$scratch/out"
 	comm -13 "$scratch/names" "$scratch/listed" | sed 's/$/: listed, but not in the sources/' >>"$scratch/out"
 	cat "$scratch/out"

@@ -67,7 +67,7 @@ START_TEST(test_plain)
 	ck_assert_int_eq(options.log_level, LOG_LEVEL_INFO);
 	ck_assert_uint_eq(options.commit_interval_ms, 1000);
 	ck_assert_uint_eq(options.commit_window_ms, 2);
-	ck_assert_uint_eq(options.commit_timeout_ms, 30000);
+	ck_assert_uint_eq(options.commit_timeout_ms, 600000);
 	ck_assert_uint_eq(options.retention_ms, 0);
 	ck_assert_uint_eq(options.umount_timeout_ms, 30000);
 	ck_assert_uint_eq(options.cache_size_bytes, 0);
