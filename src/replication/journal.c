@@ -318,6 +318,9 @@ int journal_close(struct journal *j, uint32_t timeout_ms)
 	j->is_stopping = true;
 	journal_tell_locked(j);
 	lock_release(&j->lock);
+	/* What is still under way may or may not arrive, as with a crash: the next open finds out.
+	 */
+	backend_cancel(j->backend, &j->cancellation);
 	(void)pthread_join(j->thread, NULL);
 	journal_free(j);
 	return r;

@@ -83,7 +83,7 @@ void journal_flush_begin(
 	struct journal *journal, uint32_t timeout_ms, journal_done_fn *done, void *arg);
 
 /* Flushes; then ends all the same. Gives the result of the flush. What is not on the backend is
- * found again by the next open. Waits for puts under way, which their time limit ends. NULL is
+ * found again by the next open. Puts under way are ended as soon as the backend lets them. NULL is
  * allowed. */
 int journal_close(struct journal *journal, uint32_t timeout_ms);
 

@@ -71,7 +71,8 @@ struct journal {
 	struct backend *backend;
 	struct journal_options options;
 	pthread_t thread;
-	struct section_builder *builder; /* the thread's, like the next three */
+	struct backend_cancellation cancellation; /* of its calls, when it is closed */
+	struct section_builder *builder;          /* the thread's, like the next three */
 	struct map64 latest; /* account + 1 -> sequence of its latest segment of this incarnation */
 	uint64_t next_sequence;
 	uint64_t last_checksum; /* of the head of the segment before */

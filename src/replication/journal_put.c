@@ -126,7 +126,8 @@ static void start(struct journal *j, struct journal_put *put)
 	struct backend_call call = {.priority = BACKEND_COMMIT,
 		.timeout_ms = JOURNAL_PUT_TIMEOUT_MS,
 		.done = done,
-		.arg = put};
+		.arg = put,
+		.cancellation = &j->cancellation};
 	struct backend_condition condition = {.type = BACKEND_IF_ABSENT};
 
 	if (put->part > 0 || j->options.plain_puts)

@@ -56,4 +56,24 @@ mount_volume
 check 'what was under way follows' "$ADMIN" flush --timeout 60s "$MNT"
 check 'and is whole' cmp "$T/mail" "$MNT/user/new/n"
 unmount_volume
+
+# The journal is silent: its put has a time limit of its own, which is longer.
+"$MAILFS" -f "$URL" "$MNT" -o "state=$STATE,umount_timeout=2s,faults=put:key=journal*:hang" 2>"$T/log" &
+pid=$!
+wait_until 60 is_mounted "$MNT"
+echo late >"$MNT/user/late"
+sleep 2
+started=$(date +%s)
+umount -i "$MNT"
+check 'the end is no failure when the journal is silent' wait $pid
+check 'nor does it wait for the put' test $(($(date +%s) - started)) -lt 15
+check 'the log says that it follows' grep -q 'last changes are not on the backend yet' "$T/log"
+mount_volume
+check 'it is there' grep -q late "$MNT/user/late"
+check 'and follows' "$ADMIN" flush --timeout 60s "$MNT"
+unmount_volume
+rm -rf "$STATE"
+mount_volume
+check 'so that an empty machine has it, too' grep -q late "$MNT/user/late"
+unmount_volume
 finish
