@@ -17,6 +17,7 @@
 #include "cache/log_scan.h"
 #include "cache/node_private.h"
 #include "cache/shipped.h"
+#include "journal_answer.h"
 #include "journal_model.h"
 #include "node_fixture.h"
 #include "replication/journal.h"
@@ -81,46 +82,6 @@ static void set_rules(const char *text)
 	char *message = NULL;
 
 	ck_assert_msg(fault_backend_set(f.backend, text, &message) == 0, "%s", message);
-}
-
-/* ---- waiting */
-
-struct wait {
-	_Atomic int error; /* 1: there is no answer yet */
-	_Atomic unsigned int turn;
-};
-
-static _Atomic unsigned int n_answers;
-
-static void answered(void *arg, int error)
-{
-	struct wait *w = arg;
-
-	w->turn = ++n_answers;
-	w->error = error;
-}
-
-static void begin_wait(struct wait *w)
-{
-	w->error = 1;
-	journal_wait(journal, cut_last_lsn(f.node), answered, w);
-}
-
-static int end_wait(struct wait *w)
-{
-	uint64_t end_ms = clock_monotonic_ms() + PATIENCE_MS + 5000;
-
-	while (w->error == 1 && clock_monotonic_ms() < end_ms)
-		clock_sleep_ms(1);
-	return w->error;
-}
-
-static int wait_now(void)
-{
-	struct wait w;
-
-	begin_wait(&w);
-	return end_wait(&w);
 }
 
 static struct journal_figures figures(void)
@@ -195,7 +156,7 @@ START_TEST(test_replay_gives_the_store)
 	for (unsigned int round = 1; round < 12; round++) {
 		work(round, 40);
 		if (round % 3 == 0)
-			ck_assert_int_eq(wait_now(), 0);
+			ck_assert_int_eq(journal_answer_now(journal, f.node), 0);
 		check_all();
 	}
 	ck_assert_uint_gt(model.n_segments, 10);
@@ -211,7 +172,7 @@ START_TEST(test_idle_puts_nothing)
 	segments = figures().segments;
 	for (int i = 0; i < 3; i++) {
 		ck_assert_int_eq(journal_flush(journal, FLUSH_MS), 0);
-		ck_assert_int_eq(wait_now(), 0);
+		ck_assert_int_eq(journal_answer_now(journal, f.node), 0);
 	}
 	ck_assert_uint_eq(figures().segments, segments);
 	ck_assert_uint_eq(figures().lag_ms, 0);
@@ -247,7 +208,7 @@ START_TEST(test_lost_answers_and_failing_puts)
 	set_rules(faults[_i]);
 	for (unsigned int i = 0; i < 12; i++) {
 		work(i + 50, 5);
-		ck_assert_int_eq(wait_now(), 0);
+		ck_assert_int_eq(journal_answer_now(journal, f.node), 0);
 		ck_assert(journal_model_replay(
 			&model, f.backend, &options.node, options.incarnation));
 		ck_assert(journal_model_equals(&model, f.node));
@@ -259,13 +220,13 @@ END_TEST
 
 START_TEST(test_in_order)
 {
-	struct wait waits[4];
+	struct journal_answer waits[4];
 	uint64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
 
 	set_rules("put:key=journal*" FIRST ":hang");
 	for (int i = 0; i < 4; i++) {
 		work((unsigned int)i, 6);
-		begin_wait(&waits[i]);
+		journal_answer_begin(&waits[i], journal, f.node);
 		while (figures().in_flight < (uint64_t)i + 1 && clock_monotonic_ms() < end_ms)
 			clock_sleep_ms(1);
 	}
@@ -278,7 +239,7 @@ START_TEST(test_in_order)
 		ck_assert_int_eq(waits[i].error, 1);
 	fault_backend_release(f.backend);
 	for (int i = 0; i < 4; i++)
-		ck_assert_int_eq(end_wait(&waits[i]), 0);
+		ck_assert_int_eq(journal_answer_wait(&waits[i]), 0);
 	for (int i = 1; i < 4; i++)
 		ck_assert_uint_gt(waits[i].turn, waits[i - 1].turn);
 	check_all();
@@ -294,11 +255,11 @@ START_TEST(test_timeout)
 	ck_assert_int_eq(open_journal(), 0);
 	set_rules("put:key=journal*:hang");
 	work(1, 5);
-	ck_assert_int_eq(wait_now(), -ETIMEDOUT);
+	ck_assert_int_eq(journal_answer_now(journal, f.node), -ETIMEDOUT);
 	ck_assert_uint_gt(figures().lag_bytes, 0);
 	fault_backend_release(f.backend);
 	check_all(); /* it went on being put */
-	ck_assert_int_eq(wait_now(), 0);
+	ck_assert_int_eq(journal_answer_now(journal, f.node), 0);
 }
 END_TEST
 
@@ -328,16 +289,16 @@ START_TEST(test_fenced)
 	covered = cut_last_lsn(f.node);
 	put_seal(figures().last_sequence + 1);
 	work(1, 5);
-	ck_assert_int_eq(wait_now(), -ESTALE);
+	ck_assert_int_eq(journal_answer_now(journal, f.node), -ESTALE);
 	ck_assert(node_is_fenced(f.node));
 	ck_assert_int_eq(fs_unlink(f.fs, user, "nothing"), -ESTALE);
-	ck_assert_int_eq(wait_now(), -ESTALE);
+	ck_assert_int_eq(journal_answer_now(journal, f.node), -ESTALE);
 	ck_assert_int_eq(figures().error, -ESTALE);
 	{
-		struct wait w = {.error = 1};
+		struct journal_answer w = {.error = 1};
 
-		journal_wait(journal, covered, answered, &w);
-		ck_assert_int_eq(end_wait(&w), 0); /* that was a fact */
+		journal_wait(journal, covered, journal_answer_take, &w);
+		ck_assert_int_eq(journal_answer_wait(&w), 0); /* that was a fact */
 	}
 	ck_assert_int_eq(journal_close(journal, FLUSH_MS), -ESTALE);
 	ck_assert_int_eq(open_journal(), -ESTALE);
@@ -359,8 +320,9 @@ START_TEST(test_parts)
 		snprintf(name, sizeof(name), "big%d", i);
 		(void)write_file(name, 12 << 20, (uint8_t)(i + 1));
 	}
-	ck_assert_int_eq(wait_now(), 0);
-	check_all();
+	ck_assert_int_eq(journal_answer_now(journal, f.node), 0);
+	set_rules("put:key=accounts*:error=EIO"); /* or the store loses what is uploaded */
+	check_with_these_rules();
 	ck_assert_uint_gt(figures().parts, 2);
 	ck_assert_uint_eq(model.n_parts, figures().parts);
 	ck_assert_uint_eq(figures().memory_bytes, 0);
@@ -406,14 +368,14 @@ END_TEST
  * comes again. */
 START_TEST(test_hole)
 {
-	struct wait waits[3];
+	struct journal_answer waits[3];
 	uint64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
 	struct fs_attributes a;
 
 	set_rules("put:key=journal*" FIRST ":error=EIO");
 	for (int i = 0; i < 3; i++) {
 		work((unsigned int)i, 6);
-		begin_wait(&waits[i]);
+		journal_answer_begin(&waits[i], journal, f.node);
 		while (figures().in_flight < (uint64_t)i + 1 && clock_monotonic_ms() < end_ms)
 			clock_sleep_ms(1);
 	}
@@ -428,7 +390,8 @@ START_TEST(test_hole)
 	ck_assert_int_eq(open_journal(), 0);
 	ck_assert_int_eq(fs_lookup(f.fs, FS_ROOT_INO, "user", &a), 0);
 	user = a.ino;
-	ck_assert_int_eq(wait_now(), 0); /* LSN 0: but there is something from before */
+	ck_assert_int_eq(journal_answer_now(journal, f.node),
+		0); /* LSN 0: but there is something from before */
 	ck_assert_uint_eq(figures().last_sequence, 1);
 	check_all();
 	work(9, 20);
@@ -512,7 +475,7 @@ static void *write_and_wait(void *arg)
 	for (uint64_t i = 1; i <= ROUNDS && w->error == 0; i++) {
 		w->error = node_fixture_write(f.fs, w->ino, 0, &i, sizeof(i));
 		if (w->error == 0)
-			w->error = wait_now();
+			w->error = journal_answer_now(journal, f.node);
 		if (w->error == 0)
 			w->acknowledged = i;
 	}
