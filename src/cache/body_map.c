@@ -391,7 +391,14 @@ static void call_uploader(struct transaction *t, const struct inode *inode, cons
 	uint64_t small = BODY_MAP_SMALL_BYTES >> inode->block_shift;
 	uint64_t whole = BODY_MAP_OBJECT_MAX_BYTES >> inode->block_shift;
 	uint64_t blocks = longest_at(u, first, end);
+	uint64_t there = file_blocks_for(inode, inode->size_bytes);
 
+	/* All of a file that becomes a body is dirty, but that makes no small one large: a mail
+	 * that gets its name is left to the packer without waking the uploader. */
+	if (end == BODY_MAP_TO_THE_END && there < small) {
+		t->dirtied_bytes += there << inode->block_shift;
+		return;
+	}
 	t->upload_now = blocks / whole > old_blocks / whole;
 	if (t->upload_now || (old_blocks < small && blocks >= small))
 		t->upload_ino = inode->ino;

@@ -212,6 +212,7 @@ int cut_has_account(const struct cut *cut, uint32_t account)
 struct body {
 	uint64_t ino; /* 0: none yet */
 	bool is_body;
+	bool has_extents; /* they have been read, which what is dirty does not need */
 	struct inode inode;
 	struct upload upload;
 	struct extent_list extents;
@@ -266,28 +267,42 @@ static int load_body(struct walk *w, uint64_t ino)
 	body->is_body = r == 0 && (body->inode.flags & INODE_BODY);
 	if (r == 0 && body->is_body)
 		r = load_upload_at(w->cut, ino, &body->upload);
-	if (r == 0 && body->is_body)
-		r = body_map_load_extents_at(w->cut->snapshot, ino, &body->extents);
 	if (r < 0)
 		body->ino = 0;
 	return r;
 }
 
-/* Whether the backend has the block's content in an object. */
-static bool is_on_backend(const struct body *body, uint64_t block)
+static int load_extents(struct walk *w)
 {
+	struct body *body = &w->body;
+	int r = 0;
+
+	if (!body->has_extents)
+		r = body_map_load_extents_at(w->cut->snapshot, body->ino, &body->extents);
+	body->has_extents = r == 0;
+	return r;
+}
+
+/* 1: the backend has the block's content in an object. */
+static int is_on_backend(struct walk *w, uint64_t block)
+{
+	struct body *body = &w->body;
 	uint64_t offset_bytes = block << body->inode.block_shift;
+	int r;
 
 	if (!body->is_body || upload_touches(&body->upload, block))
-		return false;
+		return 0;
+	r = load_extents(w);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < body->extents.n; i++) {
 		const struct extent *x = &body->extents.extents[i];
 
 		if (x->offset_bytes <= offset_bytes &&
 			offset_bytes < x->offset_bytes + x->size_bytes)
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
 /* 1: this block is no change for anybody else. */
@@ -304,7 +319,7 @@ static int is_skipped(struct walk *w, uint32_t account, const uint8_t *key, size
 	if (!decoder_ok(&d))
 		return -EBADMSG;
 	r = load_body(w, key_ino_compose(account, local));
-	return r < 0 ? r : is_on_backend(&w->body, block) ? 1 : 0;
+	return r < 0 ? r : is_on_backend(w, block);
 }
 
 /* ---- walking */
