@@ -59,8 +59,8 @@ static int list_segments(struct catalogue *c, char **ret_message)
 	do {
 		struct backend_result page;
 
-		r = backend_list_wait(c->options.backend, "journal/", continuation,
-			BACKEND_LIST_MAX_ENTRIES, &page);
+		r = fetch_queue_list(c->options.backend, c->options.priority,
+			c->options.cancellation, "journal/", continuation, &page);
 		if (r < 0) {
 			free(continuation);
 			return message_set(
@@ -144,7 +144,8 @@ static int take_head(struct catalogue *c, struct fetch_queue *q, char **ret_mess
 
 static int read_heads(struct catalogue *c, char **ret_message)
 {
-	struct fetch_queue *q = fetch_queue_new(c->options.backend, c->options.priority);
+	struct fetch_queue *q =
+		fetch_queue_new(c->options.backend, c->options.priority, c->options.cancellation);
 	size_t next = 0;
 	int r = q == NULL ? -ENOMEM : 0;
 

@@ -38,8 +38,9 @@
 struct catalogue_options {
 	struct backend *backend;
 	enum backend_priority priority;
-	struct uuid volume;           /* that checkpoints must be of */
-	const atomic_bool *cancelled; /* NULL: never; set: -ECANCELED soon */
+	struct uuid volume;                        /* that checkpoints must be of */
+	const atomic_bool *cancelled;              /* NULL: never; set: -ECANCELED soon */
+	struct backend_cancellation *cancellation; /* of its calls, also later; NULL: none */
 
 	/* Accounts as of this time (ms since 1970): what was cut later does not count. Where a
 	 * journal's times go back, what follows a later cut is later too. 0: as they are. */

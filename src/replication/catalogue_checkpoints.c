@@ -88,8 +88,8 @@ int catalogue_list_checkpoints(const struct catalogue *c, uint32_t account,
 	account_path_format(account, path);
 	snprintf(prefix, sizeof(prefix), "%s/checkpoint/", path);
 	do {
-		r = backend_list_wait(
-			c->options.backend, prefix, continuation, BACKEND_LIST_MAX_ENTRIES, &page);
+		r = fetch_queue_list(c->options.backend, c->options.priority,
+			c->options.cancellation, prefix, continuation, &page);
 		if (r < 0) {
 			free(TAKE_PTR(ret->numbers));
 			return message_set(ret_message, r, "cannot list the checkpoints in %s: %s",
@@ -116,7 +116,8 @@ int catalogue_read_checkpoint(const struct catalogue *c, uint32_t account, uint6
 
 	position_checkpoint_key(account, number, key);
 	for (;;) {
-		r = fetch_queue_read(c->options.backend, priority, key, 0, size_bytes, &result);
+		r = fetch_queue_read(c->options.backend, priority, c->options.cancellation, key, 0,
+			size_bytes, &result);
 		if (r < 0)
 			return r;
 		r = checkpoint_decode(result.data, result.size_bytes, account, number, ret,

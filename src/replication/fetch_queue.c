@@ -16,13 +16,15 @@ struct fetch {
 struct fetch_queue {
 	struct backend *backend;
 	enum backend_priority priority;
+	struct backend_cancellation *cancellation;
 	size_t length;
 	struct list_node fetches; /* in order; the owner's */
 	struct lock lock;
 	struct lock_condition done;
 };
 
-struct fetch_queue *fetch_queue_new(struct backend *backend, enum backend_priority priority)
+struct fetch_queue *fetch_queue_new(struct backend *backend, enum backend_priority priority,
+	struct backend_cancellation *cancellation)
 {
 	struct fetch_queue *q = calloc(1, sizeof(*q));
 
@@ -30,6 +32,7 @@ struct fetch_queue *fetch_queue_new(struct backend *backend, enum backend_priori
 		return NULL;
 	q->backend = backend;
 	q->priority = priority;
+	q->cancellation = cancellation;
 	list_init(&q->fetches);
 	lock_init(&q->lock);
 	lock_condition_init(&q->done);
@@ -61,6 +64,7 @@ int fetch_queue_get(
 		.timeout_ms = FETCH_QUEUE_TIMEOUT_MS,
 		.done = note_done,
 		.arg = fetch,
+		.cancellation = q->cancellation,
 	};
 
 	if (fetch == NULL)
@@ -109,10 +113,11 @@ void fetch_queue_free(struct fetch_queue *q)
 	free(q);
 }
 
-int fetch_queue_read(struct backend *backend, enum backend_priority priority, const char *key,
-	uint64_t offset, size_t size_bytes, struct fetch_queue_result *ret)
+int fetch_queue_read(struct backend *backend, enum backend_priority priority,
+	struct backend_cancellation *cancellation, const char *key, uint64_t offset,
+	size_t size_bytes, struct fetch_queue_result *ret)
 {
-	struct fetch_queue *q = fetch_queue_new(backend, priority);
+	struct fetch_queue *q = fetch_queue_new(backend, priority, cancellation);
 	struct fetch_queue_result result;
 	int r = q == NULL ? -ENOMEM : fetch_queue_get(q, key, offset, size_bytes, NULL);
 
@@ -124,4 +129,46 @@ int fetch_queue_read(struct backend *backend, enum backend_priority priority, co
 	if (r == 0)
 		*ret = result;
 	return r;
+}
+
+/* ---- listings */
+
+struct listing {
+	struct lock lock;
+	struct lock_condition done;
+	bool is_done;
+	struct backend_result result;
+};
+
+static void note_listed(struct backend_result *result, void *arg)
+{
+	struct listing *l = arg;
+
+	lock_acquire(&l->lock);
+	l->result = *result;
+	*result = (struct backend_result){.error = result->error};
+	l->is_done = true;
+	lock_condition_signal(&l->done);
+	lock_release(&l->lock);
+}
+
+int fetch_queue_list(struct backend *backend, enum backend_priority priority,
+	struct backend_cancellation *cancellation, const char *prefix, const char *continuation,
+	struct backend_result *ret)
+{
+	struct listing l = {.is_done = false};
+	struct backend_call call = {
+		.priority = priority, .done = note_listed, .arg = &l, .cancellation = cancellation};
+
+	lock_init(&l.lock);
+	lock_condition_init(&l.done);
+	backend_list(backend, prefix, continuation, BACKEND_LIST_MAX_ENTRIES, &call);
+	lock_acquire(&l.lock);
+	while (!l.is_done)
+		lock_condition_wait(&l.done, &l.lock);
+	lock_release(&l.lock);
+	lock_condition_done(&l.done);
+	lock_done(&l.lock);
+	*ret = l.result;
+	return ret->error;
 }

@@ -15,8 +15,10 @@
 
 struct fetch_queue;
 
-/* The backend outlives it. NULL without memory. */
-struct fetch_queue *fetch_queue_new(struct backend *backend, enum backend_priority priority);
+/* The backend outlives it, and the cancellation (NULL: none) what it is given to. NULL without
+ * memory. */
+struct fetch_queue *fetch_queue_new(struct backend *backend, enum backend_priority priority,
+	struct backend_cancellation *cancellation);
 
 /* Begins to read; `key` is copied. -ENOMEM. */
 int fetch_queue_get(
@@ -40,7 +42,13 @@ size_t fetch_queue_length(const struct fetch_queue *q);
 void fetch_queue_free(struct fetch_queue *q);
 
 /* One read, waiting for it; gives the error. */
-int fetch_queue_read(struct backend *backend, enum backend_priority priority, const char *key,
-	uint64_t offset, size_t size_bytes, struct fetch_queue_result *ret);
+int fetch_queue_read(struct backend *backend, enum backend_priority priority,
+	struct backend_cancellation *cancellation, const char *key, uint64_t offset,
+	size_t size_bytes, struct fetch_queue_result *ret);
+
+/* One page of a listing, likewise; backend_result_done(). */
+int fetch_queue_list(struct backend *backend, enum backend_priority priority,
+	struct backend_cancellation *cancellation, const char *prefix, const char *continuation,
+	struct backend_result *ret);
 
 #endif

@@ -172,7 +172,8 @@ int keeper_load(struct keeper *k)
 	struct catalogue_options options = {.backend = k->options.backend,
 		.priority = BACKEND_BACKGROUND,
 		.volume = k->options.volume,
-		.cancelled = &k->stopping};
+		.cancelled = &k->stopping,
+		.cancellation = &k->cancellation};
 	CLEANUP_FREE char *message = NULL;
 	int r = catalogue_load(&options, &k->catalogue, &message);
 

@@ -37,6 +37,7 @@ struct loader {
 	pthread_t thread;
 	bool is_running;
 	atomic_bool stopping;
+	struct backend_cancellation cancellation; /* of its reads, when it stops */
 	struct lock reading; /* while a catalogue is read: one at a time; before `lock` */
 	struct lock lock;
 	struct lock_condition changed;
@@ -78,9 +79,12 @@ static int read_source(struct loader *l, struct source **ret, char **ret_message
 	struct catalogue_options options = {.backend = l->options.backend,
 		.priority = BACKEND_READER,
 		.volume = l->options.volume,
-		.cancelled = &l->stopping};
-	struct restore_options restore = {
-		.node = l->options.node, .backend = l->options.backend, .ends_orphans = true};
+		.cancelled = &l->stopping,
+		.cancellation = &l->cancellation};
+	struct restore_options restore = {.node = l->options.node,
+		.backend = l->options.backend,
+		.cancellation = &l->cancellation,
+		.ends_orphans = true};
 	struct source *source = calloc(1, sizeof(*source));
 	int r;
 
@@ -365,6 +369,7 @@ void loader_stop(struct loader *l)
 	atomic_store(&l->stopping, true);
 	lock_condition_broadcast(&l->changed);
 	lock_release(&l->lock);
+	backend_cancel(l->options.backend, &l->cancellation);
 	if (l->is_running)
 		(void)pthread_join(l->thread, NULL);
 	l->is_running = false;

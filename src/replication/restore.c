@@ -198,7 +198,7 @@ static int load(struct job *job)
 	if (r == 0)
 		r = replay_begin(o->node, job->account, &job->replay);
 	if (r == 0) {
-		job->queue = fetch_queue_new(o->backend, job->priority);
+		job->queue = fetch_queue_new(o->backend, job->priority, o->cancellation);
 		r = job->queue == NULL ? -ENOMEM : load_sections(job);
 	}
 	fetch_queue_free(job->queue);

@@ -24,7 +24,8 @@ struct restore_options {
 	struct node *node;
 	struct backend *backend;
 	const struct catalogue *catalogue;
-	unsigned int n_threads; /* 0: the default */
+	struct backend_cancellation *cancellation; /* of its reads; NULL: none */
+	unsigned int n_threads;                    /* 0: the default */
 	bool accepts_uncertain; /* also accounts that may lack their last changes (catalogue.h) */
 	bool ends_orphans;      /* this node owns the accounts now: replay_end_orphans() */
 };

@@ -195,7 +195,7 @@ static int decode_head(struct takeover *t, struct chain *chain, const struct pos
 	if (r == -EAGAIN && needed_bytes > FRAME_FIRST_READ_BYTES) {
 		position_segment_key(at, 0, key);
 		r = fetch_queue_read(
-			t->options->backend, BACKEND_READER, key, 0, needed_bytes, &more);
+			t->options->backend, BACKEND_READER, NULL, key, 0, needed_bytes, &more);
 		if (r < 0)
 			return r;
 		r = segment_decode(more.data, more.size_bytes, at, &segment, &needed_bytes, NULL);
@@ -237,7 +237,7 @@ static int take_head(struct takeover *t, struct fetch_queue *q)
 
 static int read_last_heads(struct takeover *t)
 {
-	struct fetch_queue *q = fetch_queue_new(t->options->backend, BACKEND_READER);
+	struct fetch_queue *q = fetch_queue_new(t->options->backend, BACKEND_READER, NULL);
 	size_t next = 0;
 	int r = q == NULL ? -ENOMEM : 0;
 
@@ -296,7 +296,7 @@ static int look(struct takeover *t, struct chain *chain, const char *key)
 {
 	struct fetch_queue_result result;
 	int r = fetch_queue_read(
-		t->options->backend, BACKEND_READER, key, 0, FRAME_FIRST_READ_BYTES, &result);
+		t->options->backend, BACKEND_READER, NULL, key, 0, FRAME_FIRST_READ_BYTES, &result);
 
 	if (r < 0)
 		return r;

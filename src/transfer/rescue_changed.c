@@ -24,7 +24,8 @@ static int is_there(const struct rescue_options *options, const struct shipped *
 
 	position_segment_key(&position, 0, key);
 	do {
-		r = fetch_queue_read(options->backend, BACKEND_PREFETCH, key, 0, size_bytes, &read);
+		r = fetch_queue_read(
+			options->backend, BACKEND_PREFETCH, NULL, key, 0, size_bytes, &read);
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
 		r = segment_decode(

@@ -75,5 +75,22 @@ unmount_volume
 rm -rf "$STATE"
 mount_volume
 check 'so that an empty machine has it, too' grep -q late "$MNT/user/late"
+check 'the account goes' "$ADMIN" evict "$MNT" user
+unmount_volume
+
+# The store is silent when an account is to be loaded: a read has a time limit of its own, too.
+"$MAILFS" -f "$URL" "$MNT" -o "state=$STATE,umount_timeout=2s,faults=list:key=journal*:hang" 2>"$T/log" &
+pid=$!
+wait_until 60 is_mounted "$MNT"
+cat "$MNT/user/late" >"$T/read" 2>&1 &
+reader=$!
+sleep 2
+started=$(date +%s)
+kill $pid
+check 'the end does not wait for a load' wait $pid
+check 'nor for its listing' test $(($(date +%s) - started)) -lt 15
+wait $reader
+mount_volume
+check 'the account comes when the store does' grep -q late "$MNT/user/late"
 unmount_volume
 finish
