@@ -79,7 +79,7 @@ check 'the account goes' "$ADMIN" evict "$MNT" user
 unmount_volume
 
 # The store is silent when an account is to be loaded: a read has a time limit of its own, too.
-"$MAILFS" -f "$URL" "$MNT" -o "state=$STATE,umount_timeout=2s,faults=list:key=journal*:hang" 2>"$T/log" &
+"$MAILFS" -f "$URL" "$MNT" -o "state=$STATE,umount_timeout=2s,faults=list:key=journal/:hang" 2>"$T/log" &
 pid=$!
 wait_until 60 is_mounted "$MNT"
 cat "$MNT/user/late" >"$T/read" 2>&1 &
