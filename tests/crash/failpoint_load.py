@@ -307,6 +307,16 @@ def difference(expected, found):
             yield "%s: expected %r, is %r" % (path, expected.get(path), found.get(path))
 
 
+def same_from(a, b):
+    """How many bytes at the beginning are the same."""
+    step, n = 1 << 16, 0
+    while n < min(len(a), len(b)) and a[n : n + step] == b[n : n + step]:
+        n += step
+    while n < min(len(a), len(b)) and a[n] == b[n]:
+        n += 1
+    return min(n, len(a), len(b))
+
+
 def is_partly_done(mnt, model, operation, found):
     """Whether it is the model, with the first pieces of a write that was under way."""
     path = operation["path"]
@@ -323,12 +333,12 @@ def is_partly_done(mnt, model, operation, found):
     # The kernel sends a write in two requests where a page ends. On the machine itself the first of
     # them is undone (cache/torn_write.h); another one may see it.
     ends = set(range(PIECE, len(new), PIECE)) | set(range(-at % PAGE, len(new), PAGE))
-    for done in sorted(ends - {0}):
-        if data[at + done - 1 : at + done] != new[done - 1 : done]:
-            continue
-        if data == (old.ljust(at + done, b"\0")[:at] + new[:done] + old[at + done :]):
-            return True
-    return False
+    if data[:at] != old.ljust(at, b"\0")[:at]:
+        return False
+    written = same_from(data[at:], new)
+    kept = len(data) - same_from(data[::-1], old[::-1]) if len(data) == len(old) else len(data)
+    return any(kept <= at + done and done <= written and len(data) == max(len(old), at + done)
+               for done in ends - {0})
 
 
 def partly_done(arguments, operations, n, found):
@@ -365,10 +375,10 @@ def check(arguments):
         if n >= lowest:
             states[n] = model.state()
     matching = [n for n, state in states.items() if state == found]
-    if not matching and highest == lowest + 1 and partly_done(
-            arguments, operations, lowest, found):
-        print("in the middle of operation %d" % highest)
-        matching = [lowest]
+    for n in range(lowest, highest):
+        if not matching and partly_done(arguments, operations, n, found):
+            print("in the middle of operation %d" % (n + 1))
+            matching = [n]
     if not matching:
         print("of %d operations %d are acknowledged, %d flushed; it is as after none of %d to %d" % (
             len(operations), acknowledged, floor, lowest, highest))
