@@ -3,9 +3,8 @@
  * priority, and ended by keeper_stop().
  */
 #include <config.h>
+#include "replication/fetch_queue.h"
 #include "replication/keeper_private.h"
-
-#define LIST_PAGE_ENTRIES 1000
 
 struct waiting {
 	struct lock lock;
@@ -65,9 +64,6 @@ int keeper_call_remove(struct keeper *k, const char *key)
 int keeper_call_list(
 	struct keeper *k, const char *prefix, const char *continuation, struct backend_result *ret)
 {
-	struct waiting w;
-	struct backend_call call = begin(k, &w);
-
-	backend_list(k->options.backend, prefix, continuation, LIST_PAGE_ENTRIES, &call);
-	return end(&w, ret);
+	return fetch_queue_list(k->options.backend, BACKEND_BACKGROUND, &k->cancellation, prefix,
+		continuation, ret);
 }
