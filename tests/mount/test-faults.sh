@@ -11,6 +11,9 @@ figure() # NAME: of the backend, from the status
 format_volume
 check_refused 'rules that are none' 1 'frob' \
 	"$MAILFS" "$URL" "$MNT" -o "state=$STATE,faults=frob:error=EIO"
+for rule in :2 owner.claim: owner.claim:0 owner.claim:x; do
+	check_refused "failpoint=$rule" 1 'is not NAME or NAME:N' "$MAILFS" "$URL" "$MNT" -o "state=$STATE,failpoint=$rule"
+done
 "$MAILFS" "$URL" "$MNT" -o "state=$STATE,faults=put:key=accounts*:times=3:error=EIO"
 mkdir -p "$MNT/user/tmp" "$MNT/user/new"
 head -c 300000 /dev/urandom >"$T/mail"
