@@ -5,6 +5,10 @@
  * A journal's end is before its first segment that is missing. Segments behind that were in flight
  * when their node died; the seal in the place of the missing one ends them too: nobody reads what
  * is behind a seal, and a late put of the missing one finds its place taken.
+ *
+ * The first one may be missing like any other, if its node died at once. But truncation removes
+ * first segments too: of a sealed journal, or of one with more than JOURNAL_MAX_IN_FLIGHT segments
+ * (keeper_remove.c). What is neither was never truncated, so its first segment never came.
  */
 #include <config.h>
 #include "replication/takeover.h"
@@ -31,6 +35,7 @@
 
 struct chain {
 	struct position next; /* where a seal belongs */
+	uint64_t first, last; /* that there are; 0: none */
 	uint64_t ahead;       /* bit i: there is one at next + 1 + i */
 	bool is_sealed;
 	uint64_t last_checksum; /* of the head before `next`; 0: there is none, or it is damaged */
@@ -45,7 +50,7 @@ struct takeover {
 
 /* ---- which journals there are */
 
-static int add_chain(struct takeover *t, const struct position *next)
+static int add_chain(struct takeover *t, const struct position *next, uint64_t first)
 {
 	size_t capacity = t->capacity > 0 ? 2 * t->capacity : 16;
 	struct chain *bigger;
@@ -60,7 +65,7 @@ static int add_chain(struct takeover *t, const struct position *next)
 		t->chains = bigger;
 		t->capacity = capacity;
 	}
-	t->chains[t->n++] = (struct chain){.next = *next};
+	t->chains[t->n++] = (struct chain){.next = *next, .first = first, .last = first};
 	return 0;
 }
 
@@ -87,6 +92,7 @@ static void advance(struct chain *chain)
  * and is lost: that is damage, and not the end. */
 static void add_to_chain(struct chain *chain, uint64_t sequence)
 {
+	chain->last = sequence;
 	while (sequence >= chain->next.sequence + JOURNAL_MAX_IN_FLIGHT) {
 		if (chain->ahead == 0)
 			chain->next.sequence = sequence;
@@ -112,7 +118,7 @@ static int add_segment(struct takeover *t, const struct position *position)
 		return 0;
 	}
 	next.sequence++;
-	return add_chain(t, &next);
+	return add_chain(t, &next, position->sequence);
 }
 
 static int list_journals(struct takeover *t)
@@ -153,7 +159,7 @@ static int add_owner(struct takeover *t, const struct owner *owner, size_t n_lis
 		if (position_same_journal(&t->chains[i].next, &first))
 			return 0;
 	}
-	return add_chain(t, &first);
+	return add_chain(t, &first, 0);
 }
 
 /* After the listing: whoever claimed later may have written into what was listed. */
@@ -235,6 +241,21 @@ static int take_head(struct takeover *t, struct fetch_queue *q)
 	return message_set(t->ret_message, r, "cannot read %s: %s", key, strerror(-r));
 }
 
+/* The one at chain->next, which moves on. */
+static int look(struct takeover *t, struct chain *chain, const char *key)
+{
+	struct fetch_queue_result result;
+	int r = fetch_queue_read(
+		t->options->backend, BACKEND_READER, NULL, key, 0, FRAME_FIRST_READ_BYTES, &result);
+
+	if (r < 0)
+		return r;
+	r = decode_head(t, chain, &chain->next, result.data, result.size_bytes);
+	free(result.data);
+	chain->next.sequence++;
+	return r;
+}
+
 static int read_last_heads(struct takeover *t)
 {
 	struct fetch_queue *q = fetch_queue_new(t->options->backend, BACKEND_READER, NULL);
@@ -251,6 +272,52 @@ static int read_last_heads(struct takeover *t)
 	}
 	fetch_queue_free(q);
 	return r;
+}
+
+/* ---- journals whose first segment never came */
+
+static bool may_lack_first(const struct chain *chain)
+{
+	return chain->first > 1 && chain->last <= JOURNAL_MAX_IN_FLIGHT && !chain->is_sealed;
+}
+
+/* Behind a seal there may be what was in flight, so that the last head is not it. */
+static int has_seal(struct takeover *t, const struct chain *chain)
+{
+	struct chain looked = *chain;
+
+	looked.next.sequence = chain->first;
+	while (!looked.is_sealed && looked.next.sequence <= chain->last) {
+		char key[POSITION_SEGMENT_KEY_BYTES];
+		int r;
+
+		position_segment_key(&looked.next, 0, key);
+		r = look(t, &looked, key);
+		if (r == -ENOENT)
+			looked.next.sequence++;
+		else if (r < 0)
+			return message_set(
+				t->ret_message, r, "cannot read %s: %s", key, strerror(-r));
+	}
+	return looked.is_sealed;
+}
+
+static int find_missing_firsts(struct takeover *t)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < t->n; i++) {
+		struct chain *chain = &t->chains[i];
+
+		if (!may_lack_first(chain))
+			continue;
+		r = has_seal(t, chain);
+		if (r == 0) {
+			chain->next.sequence = 1;
+			chain->last_checksum = 0;
+		}
+	}
+	return r < 0 ? r : 0;
 }
 
 /* ---- seals */
@@ -288,21 +355,6 @@ static int put_seal(const struct takeover *t, const struct chain *chain, const c
 	if (r == 0)
 		backend_result_done(&result);
 	frame_done(&frame);
-	return r;
-}
-
-/* One came before the seal: another's seal, or a segment that was in flight. */
-static int look(struct takeover *t, struct chain *chain, const char *key)
-{
-	struct fetch_queue_result result;
-	int r = fetch_queue_read(
-		t->options->backend, BACKEND_READER, NULL, key, 0, FRAME_FIRST_READ_BYTES, &result);
-
-	if (r < 0)
-		return r;
-	r = decode_head(t, chain, &chain->next, result.data, result.size_bytes);
-	free(result.data);
-	chain->next.sequence++;
 	return r;
 }
 
@@ -410,7 +462,7 @@ static int try_seal(struct takeover *t, struct chain *chain, const char *key, in
 	if (attempt >= SINGLE_ATTEMPTS)
 		return attempt < TAKEOVER_MAX_ATTEMPTS ? put_many(t, chain) : -EBUSY;
 	r = put_seal(t, chain, key);
-	if (r == -EEXIST)
+	if (r == -EEXIST) /* another's seal, or a segment that was in flight */
 		return look(t, chain, key);
 	chain->is_sealed = r == 0;
 	return r;
@@ -457,6 +509,8 @@ static int seal_all(struct takeover *t, const struct owner *owners, size_t n_own
 
 	if (r == 0)
 		r = read_last_heads(t);
+	if (r == 0)
+		r = find_missing_firsts(t);
 	for (size_t i = 0; r == 0 && i < t->n; i++)
 		r = seal(t, &t->chains[i]);
 	failpoint("takeover.sealed");

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "backends/fault_backend.h"
 #include "backends/memory_backend.h"
 #include "cache/adoption.h"
 #include "cache/cut.h"
@@ -15,6 +16,7 @@
 
 struct uuid test_machine_volume;
 char test_machine_store[32];
+char test_machine_faults[128];
 
 static int note(void *arg, uint64_t incarnation, uint64_t epoch)
 {
@@ -49,6 +51,20 @@ void test_machine_open(struct test_machine *m)
 	ck_assert_int_eq(fs_open(m->fixture.node, &m->fixture.fs), 0);
 }
 
+static struct backend *open_store(void)
+{
+	struct fault_rules rules = {0};
+	struct backend *memory = NULL, *store = NULL;
+	char *message = NULL;
+
+	ck_assert_int_eq(memory_backend_open(test_machine_store, &memory), 0);
+	if (test_machine_faults[0] == '\0')
+		return memory;
+	ck_assert_int_eq(fault_rules_parse(test_machine_faults, &rules, &message), 0);
+	ck_assert_int_eq(fault_backend_new(memory, &rules, &store), 0);
+	return store;
+}
+
 struct test_machine *test_machine_new(uint32_t commit_interval_ms)
 {
 	struct test_machine *m = calloc(1, sizeof(*m));
@@ -57,7 +73,7 @@ struct test_machine *test_machine_new(uint32_t commit_interval_ms)
 	ck_assert_int_eq(uuid_generate(&m->uuid), 0);
 	node_fixture_init(&m->fixture);
 	backend_free(m->fixture.backend);
-	ck_assert_int_eq(memory_backend_open(test_machine_store, &m->fixture.backend), 0);
+	m->fixture.backend = open_store();
 	m->fixture.options.backend = m->fixture.backend;
 	m->fixture.options.journal = true;
 	m->fixture.options.commit_interval_ms = 20;

@@ -23,6 +23,7 @@ struct test_machine {
 /* Of all that are made from then on. */
 extern struct uuid test_machine_volume;
 extern char test_machine_store[32];
+extern char test_machine_faults[128]; /* fault_rules.h */
 
 /* One with an empty store, which takes over. */
 struct test_machine *test_machine_new(uint32_t commit_interval_ms);

@@ -212,25 +212,31 @@ static struct position place(uint8_t node, uint64_t incarnation, uint64_t sequen
 	return (struct position){node_named(node), incarnation, sequence};
 }
 
-/* A segment without sections; gives the result of the put. */
-static int put_segment(const struct position *at, uint64_t previous, uint64_t *ret_checksum)
+static int put_this(struct segment *segment, uint64_t *ret_checksum)
 {
-	struct segment segment = {
-		.type = SEGMENT_CHANGES, .position = *at, .previous_checksum = previous};
 	struct backend_condition condition = {.type = BACKEND_IF_ABSENT};
 	char key[POSITION_SEGMENT_KEY_BYTES];
 	struct backend_result result;
 	struct frame frame;
 	int r;
 
-	ck_assert_int_eq(segment_encode(&segment, &frame), 0);
-	position_segment_key(at, 0, key);
+	ck_assert_int_eq(segment_encode(segment, &frame), 0);
+	position_segment_key(&segment->position, 0, key);
 	r = backend_put_wait(backend, key, frame.parts, frame.n_parts, &condition, &result);
 	if (r == 0)
 		backend_result_done(&result);
 	*ret_checksum = frame.head_checksum;
 	frame_done(&frame);
 	return r;
+}
+
+/* A segment without sections; gives the result of the put. */
+static int put_segment(const struct position *at, uint64_t previous, uint64_t *ret_checksum)
+{
+	struct segment segment = {
+		.type = SEGMENT_CHANGES, .position = *at, .previous_checksum = previous};
+
+	return put_this(&segment, ret_checksum);
 }
 
 static uint64_t plant(uint8_t node, uint64_t incarnation, uint64_t sequence, uint64_t previous)
@@ -240,6 +246,15 @@ static uint64_t plant(uint8_t node, uint64_t incarnation, uint64_t sequence, uin
 
 	ck_assert_int_eq(put_segment(&at, previous, &checksum), 0);
 	return checksum;
+}
+
+static void plant_seal(uint8_t node, uint64_t incarnation, uint64_t sequence)
+{
+	struct segment seal = {.type = SEGMENT_SEAL,
+		.position = place(node, incarnation, sequence),
+		.taker = node_named(9)};
+
+	ck_assert_int_eq(put_this(&seal, &(uint64_t){0}), 0);
 }
 
 /* What is there: 0 nothing, else the type; `previous` of it. */
@@ -292,14 +307,14 @@ START_TEST(test_every_journal_is_sealed_at_its_end)
 {
 	uint64_t checksum = 0, previous;
 
-	for (uint64_t i = 4; i <= 6; i++) /* what was before was removed */
+	for (uint64_t i = 104; i <= 106; i++) /* what was before was removed */
 		checksum = plant(1, 1, i, checksum);
 	plant(1, 2, 1, 0);
 	claimed(1, 1, 1);
 	claimed(1, 2, 2);
 	claimed(3, 5, 3); /* has never written anything */
 	ck_assert_int_eq(take_over(4), 0);
-	ck_assert_int_eq(type_at(1, 1, 7, &previous), SEGMENT_SEAL);
+	ck_assert_int_eq(type_at(1, 1, 107, &previous), SEGMENT_SEAL);
 	ck_assert_uint_eq(previous, checksum);
 	ck_assert_int_eq(type_at(1, 2, 2, NULL), SEGMENT_SEAL);
 	ck_assert_int_eq(type_at(3, 5, 1, &previous), SEGMENT_SEAL);
@@ -333,6 +348,34 @@ START_TEST(test_the_end_is_before_what_is_missing)
 	ck_assert_int_eq(type_at(1, 1, 2, NULL), SEGMENT_SEAL);
 	ck_assert_int_eq(type_at(1, 1, 4, NULL), 0);
 	ck_assert_int_eq(type_at(1, 1, 6, NULL), 0);
+}
+END_TEST
+
+START_TEST(test_the_first_may_be_missing)
+{
+	plant(1, 1, 2, 0); /* both overtook 1 */
+	plant(1, 1, 4, 0);
+	plant(1, 2, JOURNAL_MAX_IN_FLIGHT, 0);
+	ck_assert_int_eq(take_over(1), 0);
+	ck_assert_int_eq(type_at(1, 1, 1, NULL), SEGMENT_SEAL);
+	ck_assert_int_eq(type_at(1, 1, 3, NULL), 0);
+	ck_assert_int_eq(type_at(1, 2, 1, NULL), SEGMENT_SEAL);
+	ck_assert_uint_eq(count_objects(), 6); /* with the owner record */
+}
+END_TEST
+
+/* Of a journal that was sealed, or is long, the first segments were removed. */
+START_TEST(test_removed_segments_are_not_missing)
+{
+	plant(1, 1, 3, 0);
+	plant_seal(1, 1, 4);
+	plant(1, 1, 5, 0); /* was in flight */
+	plant(1, 2, JOURNAL_MAX_IN_FLIGHT + 1, 0);
+	ck_assert_int_eq(take_over(1), 0);
+	ck_assert_int_eq(type_at(1, 1, 1, NULL), 0);
+	ck_assert_int_eq(type_at(1, 1, 4, NULL), SEGMENT_SEAL);
+	ck_assert_int_eq(type_at(1, 2, 1, NULL), 0);
+	ck_assert_int_eq(type_at(1, 2, JOURNAL_MAX_IN_FLIGHT + 2, NULL), SEGMENT_SEAL);
 }
 END_TEST
 
@@ -445,6 +488,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_every_journal_is_sealed_at_its_end);
 	tcase_add_test(tc, test_again_puts_nothing);
 	tcase_add_test(tc, test_the_end_is_before_what_is_missing);
+	tcase_add_test(tc, test_the_first_may_be_missing);
+	tcase_add_test(tc, test_removed_segments_are_not_missing);
 	tcase_add_test(tc, test_a_lost_segment_is_not_the_end);
 	tcase_add_test(tc, test_a_newer_owner_ends_it);
 	tcase_add_test(tc, test_old_records_go);

@@ -4,7 +4,8 @@
  * it works: another one with an empty store takes over, and has the model's names, contents,
  * extended attributes and links as they were after some operation, none before the last that was
  * waited for. Where the first one lives, it gets -ESTALE from then on; where it had been flushed,
- * both also have the same attributes and times.
+ * both also have the same attributes and times. To every other seed's store some segments take
+ * longer, so that later ones overtake them.
  *
  * MAILFS_TEST_SEEDS: how many seeds (default: as many as fit into half a minute).
  */
@@ -405,6 +406,9 @@ static void begin(struct run *run, unsigned int seed)
 	*run = (struct run){.seed = seed, .model.seed = seed};
 	events = seed * 31 + 7;
 	snprintf(test_machine_store, sizeof(test_machine_store), "replicator-model-%u", seed);
+	snprintf(test_machine_faults, sizeof(test_machine_faults),
+		"put:key=journal*:p=%s:seed=%u:delay=%zums", seed % 2 == 0 ? "0" : "0.3", seed,
+		1 + random_below(&events, 20));
 	m = run->machine = test_machine_new(some_interval_ms());
 	make_directory(m, FS_ROOT_INO, "counter");
 	fs_forget(m->fixture.fs,
