@@ -77,17 +77,22 @@ void journal_answer(struct list_node *waiters)
 	}
 }
 
+/* Who only makes the next cut larger leaves the thread asleep: it knows when that is due. */
 static void want_locked(struct journal *j, const struct journal_waiter *w) REQUIRES(j->lock)
 {
-	if (w->cut != 0)
-		j->wanted_cut = w->cut;
-	else if (w->lsn > j->cut_lsn || j->is_behind) {
-		j->n_wanting++;
-		if (j->wanted_since_ms == 0)
-			j->wanted_since_ms = clock_monotonic_ms();
-	}
+	bool is_first = j->wanted_since_ms == 0;
+
 	if (w->lsn > j->max_wait_lsn)
 		j->max_wait_lsn = w->lsn;
+	if (w->cut != 0) {
+		j->wanted_cut = w->cut;
+	} else if (w->lsn > j->cut_lsn || j->is_behind) {
+		j->n_wanting++;
+		if (is_first)
+			j->wanted_since_ms = clock_monotonic_ms();
+		else if (!journal_has_gathered_locked(j))
+			return;
+	}
 	journal_tell_locked(j);
 }
 
@@ -104,7 +109,8 @@ static int enqueue(struct journal *j, struct journal_waiter *w, bool for_next_cu
 		r = -ENOBUFS;
 	if (r == -EINPROGRESS) {
 		list_append(&j->waiters, &w->node);
-		j->n_waiters++;
+		if (++j->n_waiters > j->most_waiters)
+			j->most_waiters = j->n_waiters;
 		want_locked(j, w);
 	}
 	lock_release(&j->lock);

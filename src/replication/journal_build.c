@@ -16,6 +16,9 @@
 
 #define ACCOUNT_BYTES sizeof(uint32_t) /* in front of the store's keys, not of a section's */
 
+/* With each cut the most that waited at once comes nearer to how many do, by this part. */
+#define MOST_FADES 8
+
 struct piled {
 	uint32_t account;
 	struct section section;
@@ -379,6 +382,7 @@ static void accept_locked(struct journal *j, struct journal_segment *s) REQUIRES
 	j->cut_lsn = s->lsn;
 	j->n_wanting = count_wanting_locked(j);
 	j->last_cut_ms = clock_monotonic_ms();
+	j->most_waiters -= (j->most_waiters - j->n_waiters + MOST_FADES - 1) / MOST_FADES;
 	if (j->max_wait_lsn <= s->lsn)
 		j->wanted_since_ms = 0;
 	if (s->n_puts > 0) {

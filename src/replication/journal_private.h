@@ -92,6 +92,7 @@ struct journal {
 	uint64_t dirty_since_ms;  /* 0: nothing has changed since the last cut */
 	uint64_t wanted_since_ms; /* 0: nobody waits for a new cut */
 	size_t n_wanting;         /* about so many do */
+	size_t most_waiters;      /* at once, of late */
 	uint64_t last_cut_ms;     /* when the last segment was ready */
 	uint64_t put_ms;          /* what the put of a segment takes, of late */
 	uint64_t max_wait_lsn;
@@ -127,6 +128,9 @@ uint64_t journal_pause_ms(unsigned int failures);
 
 /* ---- journal_thread.c */
 void *journal_run(void *arg);
+
+/* Enough of those who wait are in the next cut. */
+bool journal_has_gathered_locked(const struct journal *journal) REQUIRES(journal->lock);
 
 /* Does all that can be done now, then waits for an event, at most until then. */
 void journal_step_locked(struct journal *journal, uint64_t until_ms) REQUIRES(journal->lock);

@@ -118,17 +118,25 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* While a segment is on its way the next cut gathers, for those who wait. Many of them fill a
- * segment: it takes as long as a put, so that one is on its way at a time; a burst costs few puts,
- * and each waits for one and a half on average. A few would only wait: half of it, so that one who
- * comes just behind what somebody else has changed waits for one and a half at most. By estimates,
- * so that one slow put does not hold up the next. */
+/* While segments are on their way the next cut gathers, for those who wait. Sessions that deliver
+ * come back a moment after they were answered. So a cut is made when half of them wait for it: the
+ * other half's segment is on its way meanwhile, and everybody waits for little more than his own
+ * put. How many there are is the most that waited at once, of late. Whoever is alone, or one of
+ * two, waits for nobody. Where the others take their time, time ends the gathering: a put of late,
+ * or half of it for a few. (By estimates, so that one slow put does not hold up the next.) */
+bool journal_has_gathered_locked(const struct journal *j)
+{
+	return j->n_segments == 0 || j->n_wanting * 2 >= j->most_waiters;
+}
+
 static uint64_t gathered_ms_locked(struct journal *j) REQUIRES(j->lock)
 {
 	uint64_t window_ms = j->wanted_since_ms + j->options.commit_window_ms;
 	uint64_t pace_ms = j->n_wanting > JOURNAL_FEW_WAITERS ? j->put_ms : j->put_ms / 2;
 
-	return j->n_segments == 0 ? window_ms : later(window_ms, j->last_cut_ms + pace_ms);
+	if (journal_has_gathered_locked(j))
+		return window_ms;
+	return later(window_ms, j->last_cut_ms + pace_ms);
 }
 
 /* UINT64_MAX: not before something else happens. */
