@@ -46,7 +46,7 @@ bool catalogue_has_account(const struct catalogue *c, uint32_t account)
 static int add_number(struct catalogue_numbers *numbers, uint64_t number)
 {
 	size_t capacity = numbers->capacity ? numbers->capacity * 2 : 16;
-	uint64_t *bigger;
+	struct catalogue_number *bigger;
 
 	if (numbers->n == CATALOGUE_MAX_CHECKPOINTS)
 		return -EFBIG;
@@ -57,8 +57,15 @@ static int add_number(struct catalogue_numbers *numbers, uint64_t number)
 		numbers->numbers = bigger;
 		numbers->capacity = capacity;
 	}
-	numbers->numbers[numbers->n++] = number;
+	numbers->numbers[numbers->n++] = (struct catalogue_number){.number = number};
 	return 0;
+}
+
+/* Parts are listed behind what they belong to; those that nothing names are of no interest. */
+static void add_part(struct catalogue_numbers *numbers, uint64_t number)
+{
+	if (numbers->n > 0 && numbers->numbers[numbers->n - 1].number == number)
+		numbers->numbers[numbers->n - 1].n_parts++;
 }
 
 static int add_numbers(
@@ -66,11 +73,17 @@ static int add_numbers(
 {
 	uint64_t number;
 	uint32_t account;
+	uint16_t part;
 	int r = 0;
 
 	for (size_t i = 0; i < page->n_entries && r == 0; i++) {
-		if (position_parse_checkpoint_key(page->entries[i].key, &account, &number) &&
-			account == wanted)
+		if (!position_parse_checkpoint_part_key(
+			    page->entries[i].key, &account, &number, &part) ||
+			account != wanted)
+			continue;
+		if (part > 0)
+			add_part(numbers, number);
+		else
 			r = add_number(numbers, number);
 	}
 	return r;
@@ -154,7 +167,7 @@ static int add_checkpoint_times(const struct catalogue *c, uint32_t account,
 	for (size_t i = numbers.n; r == 0 && i > 0; i--) {
 		const char *problem;
 
-		r = catalogue_read_checkpoint(c, account, numbers.numbers[i - 1],
+		r = catalogue_read_checkpoint(c, account, numbers.numbers[i - 1].number,
 			c->options.priority, &checkpoint, &problem);
 		if (r == 0) {
 			times->checkpoints_ms[times->n_checkpoints++] = checkpoint.created_ms;

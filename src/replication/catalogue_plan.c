@@ -62,6 +62,20 @@ static bool is_wanted(struct planner *p)
 	return p->has_checkpoint;
 }
 
+/* With all its parts: one whose put was given up, and its parts removed, may have come late. */
+static int read_whole(
+	struct planner *p, const struct catalogue_number *number, const char **ret_problem)
+{
+	int r = catalogue_read_checkpoint(
+		p->c, p->account, number->number, p->priority, &p->checkpoint, ret_problem);
+
+	if (r < 0 || p->checkpoint.n_parts <= number->n_parts)
+		return r;
+	checkpoint_done(&p->checkpoint);
+	*ret_problem = "parts of it are missing";
+	return -EBADMSG;
+}
+
 /* One that is damaged, or was removed since the listing, is as good as none, if the segments since
  * the one before it are still there. */
 static int choose_checkpoint(struct planner *p, const struct catalogue_numbers *numbers)
@@ -72,8 +86,7 @@ static int choose_checkpoint(struct planner *p, const struct catalogue_numbers *
 	for (size_t i = numbers->n; r == 0 && i > 0 && tried < CATALOGUE_CHECKPOINTS_TRIED; i--) {
 		const char *problem = "it is missing";
 
-		r = catalogue_read_checkpoint(p->c, p->account, numbers->numbers[i - 1],
-			p->priority, &p->checkpoint, &problem);
+		r = read_whole(p, &numbers->numbers[i - 1], &problem);
 		if (r == 0 && is_wanted(p))
 			break;
 		if (r != -EBADMSG && r != -ENOENT)
@@ -81,7 +94,7 @@ static int choose_checkpoint(struct planner *p, const struct catalogue_numbers *
 		p->skipped_newer = true;
 		tried++;
 		log_error("checkpoint %" PRIu64 " of account %" PRIu32 " cannot be used: %s",
-			numbers->numbers[i - 1], p->account, problem);
+			numbers->numbers[i - 1].number, p->account, problem);
 		r = 0;
 	}
 	return r;

@@ -48,7 +48,10 @@ const struct catalogue_item *catalogue_items(
 	const struct catalogue *c, uint32_t account, size_t *ret_n);
 
 struct catalogue_numbers {
-	uint64_t *numbers; /* in ascending order, as they are listed; owned */
+	struct catalogue_number {
+		uint64_t number;
+		uint32_t n_parts; /* that are there beside it */
+	} * numbers;              /* in ascending order, as they are listed; owned */
 	size_t n, capacity;
 };
 
