@@ -121,12 +121,22 @@ static uint64_t later(uint64_t a, uint64_t b)
 /* While segments are on their way the next cut gathers, for those who wait. Sessions that deliver
  * come back a moment after they were answered. So a cut is made when half of them wait for it: the
  * other half's segment is on its way meanwhile, and everybody waits for little more than his own
- * put. How many there are is the most that waited at once, of late. Whoever is alone, or one of
- * two, waits for nobody. Where the others take their time, time ends the gathering: a put of late,
- * or half of it for a few. (By estimates, so that one slow put does not hold up the next.) */
+ * put. Of many a third is enough, once it fills a segment. How many there are is the most that
+ * waited at once, of late. Whoever is alone, or one of two, waits for nobody. Where the others take
+ * their time, time ends the gathering: a put of late, or half of it for a few. (By estimates, so
+ * that one slow put does not hold up the next.) */
+static size_t enough_of(size_t waiters)
+{
+	size_t third = (waiters + 2) / 3, half = (waiters + 1) / 2;
+
+	if (third > JOURNAL_MANY_WAITERS)
+		return third;
+	return half < JOURNAL_MANY_WAITERS ? half : JOURNAL_MANY_WAITERS;
+}
+
 bool journal_has_gathered_locked(const struct journal *j)
 {
-	return j->n_segments == 0 || j->n_wanting * 2 >= j->most_waiters;
+	return j->n_segments == 0 || j->n_wanting >= enough_of(j->most_waiters);
 }
 
 static uint64_t gathered_ms_locked(struct journal *j) REQUIRES(j->lock)
