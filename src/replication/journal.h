@@ -28,6 +28,7 @@
 #include "util/uuid.h"
 
 #define JOURNAL_MAX_IN_FLIGHT 64
+#define JOURNAL_IN_FLIGHT 4 /* what nodes use; whoever takes over relies on it (takeover.c) */
 #define JOURNAL_MAX_WAITERS 65536
 #define JOURNAL_MEMORY_BYTES (UINT64_C(256) << 20) /* content of segments in flight */
 #define JOURNAL_PART_BYTES (UINT64_C(32) << 20)    /* of a segment's object, and of each part */

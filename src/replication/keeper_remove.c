@@ -33,6 +33,17 @@ struct victim {
 
 /* ---- segments */
 
+/* As long as any is, none of a journal goes that is so short that its first segments could have been
+ * in flight: without its seal it would look like one whose first segment never came. */
+static bool is_short_and_needed(const struct keeper_journal *j)
+{
+	bool is_needed = false;
+
+	for (size_t i = 0; i < j->n; i++)
+		is_needed = is_needed || j->segments[j->begin + i].n_needed > 0;
+	return j->first + j->n - 1 <= JOURNAL_IN_FLIGHT && is_needed;
+}
+
 static bool may_go_locked(const struct keeper *k, size_t journal) REQUIRES(k->lock)
 {
 	const struct keeper_journal *j = &k->journals[journal];
@@ -43,7 +54,9 @@ static bool may_go_locked(const struct keeper *k, size_t journal) REQUIRES(k->lo
 	s = &j->segments[j->begin];
 	if (s->is_kept || s->n_needed > 0)
 		return false;
-	return journal != KEEPER_OWN || j->first + j->n - 1 >= OWN_MIN_SEGMENTS;
+	if (journal != KEEPER_OWN)
+		return !is_short_and_needed(j);
+	return j->first + j->n - 1 >= OWN_MIN_SEGMENTS;
 }
 
 static bool choose_locked(struct keeper *k, size_t *ret_journal, struct victim *ret)

@@ -133,7 +133,7 @@ static int try_journal(struct replicator *r, char **ret_message)
 		.commit_interval_ms = o->commit_interval_ms,
 		.commit_window_ms = o->commit_window_ms,
 		.commit_timeout_ms = o->commit_timeout_ms,
-		.max_in_flight = REPLICATOR_SEGMENTS_IN_FLIGHT,
+		.max_in_flight = JOURNAL_IN_FLIGHT,
 		.plain_puts = o->plain_puts,
 		.syncs_notes = o->syncs_notes,
 		.catches_up = true,

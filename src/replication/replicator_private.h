@@ -13,9 +13,6 @@
 #include "replication/replicator.h"
 #include "util/lock.h"
 
-/* Few, so that under load the next cut gathers what comes while they are on their way. */
-#define REPLICATOR_SEGMENTS_IN_FLIGHT 4
-
 struct keeper;
 
 struct replicator {

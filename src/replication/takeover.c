@@ -1,17 +1,19 @@
 /*
- * takeover.c: from listings alone, and the last head of each journal: what the segments hold is of
- * no interest here, and a seal has to come soon.
+ * takeover.c: where the journals end: from listings alone, and the last head of each journal. What
+ * the segments hold is of no interest here, and a seal has to come soon.
  *
  * A journal's end is before its first segment that is missing. Segments behind that were in flight
  * when their node died; the seal in the place of the missing one ends them too: nobody reads what
  * is behind a seal, and a late put of the missing one finds its place taken.
  *
  * The first one may be missing like any other, if its node died at once. But truncation removes
- * first segments too: of a sealed journal, or of one with more than JOURNAL_MAX_IN_FLIGHT segments
- * (keeper_remove.c). What is neither was never truncated, so its first segment never came.
+ * first segments too: of a sealed journal, or of a long one (keeper_remove.c). And it may be lost,
+ * which must not make nothing of all that follows. So it never came only if all there is can have
+ * been in flight with it, and none is a seal, or damaged, so that it may have been one.
  */
 #include <config.h>
 #include "replication/takeover.h"
+#include "replication/takeover_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,32 +30,15 @@
 
 #define HEADS_IN_FLIGHT 32
 
-/* A journal that is still being written to gets so many seals one by one, each behind what came
- * before the last; then so many at once, fewer than what add_to_chain() takes for a loss. */
-#define SINGLE_ATTEMPTS 3
-#define VOLLEY 32
-
-struct chain {
-	struct position next; /* where a seal belongs */
-	uint64_t first, last; /* that there are; 0: none */
-	uint64_t ahead;       /* bit i: there is one at next + 1 + i */
-	bool is_sealed;
-	uint64_t last_checksum; /* of the head before `next`; 0: there is none, or it is damaged */
-};
-
-struct takeover {
-	const struct takeover_options *options;
-	struct chain *chains;
-	size_t n, capacity;
-	char **ret_message;
-};
+/* How often the journals are listed, if their owner goes on meanwhile (takeover_private.h). */
+#define MOST_LISTINGS 10
 
 /* ---- which journals there are */
 
 static int add_chain(struct takeover *t, const struct position *next, uint64_t first)
 {
 	size_t capacity = t->capacity > 0 ? 2 * t->capacity : 16;
-	struct chain *bigger;
+	struct takeover_chain *bigger;
 
 	if (t->n == TAKEOVER_MAX_JOURNALS)
 		return message_set(t->ret_message, -EFBIG, "there are more than %u journals",
@@ -65,7 +50,7 @@ static int add_chain(struct takeover *t, const struct position *next, uint64_t f
 		t->chains = bigger;
 		t->capacity = capacity;
 	}
-	t->chains[t->n++] = (struct chain){.next = *next, .first = first, .last = first};
+	t->chains[t->n++] = (struct takeover_chain){.next = *next, .first = first, .last = first};
 	return 0;
 }
 
@@ -77,7 +62,7 @@ static bool is_own(const struct takeover *t, const struct position *position)
 	       position->incarnation == self->incarnation;
 }
 
-static void advance(struct chain *chain)
+static void advance(struct takeover_chain *chain)
 {
 	bool is_there;
 
@@ -90,7 +75,7 @@ static void advance(struct chain *chain)
 
 /* A node has so many in flight at most. Where there are later ones, the missing one was complete
  * and is lost: that is damage, and not the end. */
-static void add_to_chain(struct chain *chain, uint64_t sequence)
+static void add_to_chain(struct takeover_chain *chain, uint64_t sequence)
 {
 	chain->last = sequence;
 	while (sequence >= chain->next.sequence + JOURNAL_MAX_IN_FLIGHT) {
@@ -108,7 +93,7 @@ static void add_to_chain(struct chain *chain, uint64_t sequence)
 /* Listings sort as positions do, so those of a journal come one behind the other. */
 static int add_segment(struct takeover *t, const struct position *position)
 {
-	struct chain *last = t->n > 0 ? &t->chains[t->n - 1] : NULL;
+	struct takeover_chain *last = t->n > 0 ? &t->chains[t->n - 1] : NULL;
 	struct position next = *position;
 
 	if (is_own(t, position))
@@ -178,7 +163,7 @@ static int add_owners(struct takeover *t, const struct owner *owners, size_t n)
 
 /* ---- their last segments */
 
-static int start_head(struct fetch_queue *q, struct chain *chain)
+static int start_head(struct fetch_queue *q, struct takeover_chain *chain)
 {
 	struct position last = chain->next;
 	char key[POSITION_SEGMENT_KEY_BYTES];
@@ -189,7 +174,7 @@ static int start_head(struct fetch_queue *q, struct chain *chain)
 }
 
 /* A head may be longer than the first read: then it is none of a seal, and all of it is read. */
-static int decode_head(struct takeover *t, struct chain *chain, const struct position *at,
+static int decode_head(struct takeover *t, struct takeover_chain *chain, const struct position *at,
 	const void *data, size_t size_bytes)
 {
 	char key[POSITION_SEGMENT_KEY_BYTES];
@@ -208,8 +193,9 @@ static int decode_head(struct takeover *t, struct chain *chain, const struct pos
 		free(more.data);
 	}
 	chain->last_checksum = 0;
-	if (r == -EAGAIN || r == -EBADMSG)
-		return 0; /* it is damaged: the seal belongs behind it all the same */
+	chain->is_damaged = r == -EAGAIN || r == -EBADMSG;
+	if (chain->is_damaged)
+		return 0; /* the seal belongs behind it all the same */
 	if (r < 0)
 		return r;
 	chain->last_checksum = segment.facts.head_checksum;
@@ -223,7 +209,7 @@ static int take_head(struct takeover *t, struct fetch_queue *q)
 	struct fetch_queue_result result;
 	char key[POSITION_SEGMENT_KEY_BYTES];
 	struct position last;
-	struct chain *chain;
+	struct takeover_chain *chain;
 	int r = fetch_queue_take(q, &result);
 
 	if (r < 0)
@@ -242,7 +228,7 @@ static int take_head(struct takeover *t, struct fetch_queue *q)
 }
 
 /* The one at chain->next, which moves on. */
-static int look(struct takeover *t, struct chain *chain, const char *key)
+int takeover_look(struct takeover *t, struct takeover_chain *chain, const char *key)
 {
 	struct fetch_queue_result result;
 	int r = fetch_queue_read(
@@ -276,217 +262,53 @@ static int read_last_heads(struct takeover *t)
 
 /* ---- journals whose first segment never came */
 
-static bool may_lack_first(const struct chain *chain)
+static bool may_lack_first(const struct takeover_chain *chain)
 {
-	return chain->first > 1 && chain->last <= JOURNAL_MAX_IN_FLIGHT && !chain->is_sealed;
+	return chain->first > 1 && chain->last <= JOURNAL_IN_FLIGHT && !chain->is_sealed;
 }
 
 /* Behind a seal there may be what was in flight, so that the last head is not it. */
-static int has_seal(struct takeover *t, const struct chain *chain)
+static int find_seal(struct takeover *t, struct takeover_chain *chain, bool *ret_may_be)
 {
-	struct chain looked = *chain;
+	struct takeover_chain looked = *chain;
 
+	*ret_may_be = false;
 	looked.next.sequence = chain->first;
 	while (!looked.is_sealed && looked.next.sequence <= chain->last) {
 		char key[POSITION_SEGMENT_KEY_BYTES];
 		int r;
 
 		position_segment_key(&looked.next, 0, key);
-		r = look(t, &looked, key);
+		r = takeover_look(t, &looked, key);
 		if (r == -ENOENT)
 			looked.next.sequence++;
 		else if (r < 0)
 			return message_set(
 				t->ret_message, r, "cannot read %s: %s", key, strerror(-r));
+		*ret_may_be = *ret_may_be || (r == 0 && looked.is_damaged);
 	}
-	return looked.is_sealed;
+	chain->is_sealed = looked.is_sealed;
+	return 0;
 }
 
 static int find_missing_firsts(struct takeover *t)
 {
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < t->n; i++) {
-		struct chain *chain = &t->chains[i];
+	for (size_t i = 0; r == 0 && i < t->n; i++) {
+		struct takeover_chain *chain = &t->chains[i];
+
+		bool may_be_sealed;
 
 		if (!may_lack_first(chain))
 			continue;
-		r = has_seal(t, chain);
-		if (r == 0) {
+		r = find_seal(t, chain, &may_be_sealed);
+		if (r == 0 && !chain->is_sealed && !may_be_sealed) {
 			chain->next.sequence = 1;
 			chain->last_checksum = 0;
 		}
 	}
-	return r < 0 ? r : 0;
-}
-
-/* ---- seals */
-
-static struct segment seal_at(const struct takeover *t, const struct chain *chain, uint64_t ahead)
-{
-	struct segment seal = {.type = SEGMENT_SEAL,
-		.position = chain->next,
-		.created_ms = clock_realtime_ms(),
-		.previous_checksum = ahead == 0 ? chain->last_checksum : 0,
-		.taker = t->options->self->node};
-
-	seal.position.sequence += ahead;
-	return seal;
-}
-
-static struct backend_condition if_absent(const struct takeover *t)
-{
-	return (struct backend_condition){
-		.type = t->options->plain_puts ? BACKEND_ALWAYS : BACKEND_IF_ABSENT};
-}
-
-static int put_seal(const struct takeover *t, const struct chain *chain, const char *key)
-{
-	struct segment seal = seal_at(t, chain, 0);
-	struct backend_condition condition = if_absent(t);
-	struct backend_result result;
-	struct frame frame;
-	int r = segment_encode(&seal, &frame);
-
-	if (r < 0)
-		return r;
-	r = backend_put_wait(
-		t->options->backend, key, frame.parts, frame.n_parts, &condition, &result);
-	if (r == 0)
-		backend_result_done(&result);
-	frame_done(&frame);
 	return r;
-}
-
-/* ---- a writer that is faster than one seal at a time: many at once */
-
-struct volley {
-	struct lock lock;
-	struct lock_condition changed;
-	size_t n_left;
-	struct shot {
-		struct volley *volley;
-		struct frame frame;
-		char key[POSITION_SEGMENT_KEY_BYTES];
-		int error;
-	} shots[VOLLEY];
-};
-
-static void shot_done(struct backend_result *result, void *arg)
-{
-	struct shot *shot = arg;
-	struct volley *v = shot->volley;
-
-	lock_acquire(&v->lock);
-	shot->error = result->error;
-	v->n_left--;
-	lock_condition_signal(&v->changed);
-	lock_release(&v->lock);
-}
-
-static void shoot(const struct takeover *t, struct shot *shot)
-{
-	struct backend_condition condition = if_absent(t);
-	struct backend_call call = {.priority = BACKEND_COMMIT, .done = shot_done, .arg = shot};
-
-	backend_put(t->options->backend, shot->key, shot->frame.parts, shot->frame.n_parts,
-		&condition, &call);
-}
-
-static int load_volley(const struct takeover *t, const struct chain *chain, struct volley *v)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < VOLLEY; i++) {
-		struct segment seal = seal_at(t, chain, i);
-
-		v->shots[i].volley = v;
-		position_segment_key(&seal.position, 0, v->shots[i].key);
-		r = segment_encode(&seal, &v->shots[i].frame);
-	}
-	return r;
-}
-
-static void fire(const struct takeover *t, struct volley *v)
-{
-	lock_init(&v->lock);
-	lock_condition_init(&v->changed);
-	v->n_left = VOLLEY;
-	for (size_t i = 0; i < VOLLEY; i++)
-		shoot(t, &v->shots[i]);
-	lock_acquire(&v->lock);
-	while (v->n_left > 0)
-		lock_condition_wait(&v->changed, &v->lock);
-	lock_release(&v->lock);
-	lock_condition_done(&v->changed);
-	lock_done(&v->lock);
-}
-
-/* Now all places are taken, and the first seal among them is the end. The others are not needed;
- * one that stays is behind a seal. */
-static int settle(const struct takeover *t, struct chain *chain, const struct volley *v)
-{
-	for (size_t i = 0; i < VOLLEY; i++) {
-		if (v->shots[i].error == 0 && chain->is_sealed)
-			(void)backend_remove_wait(t->options->backend, v->shots[i].key);
-		else if (v->shots[i].error == 0)
-			chain->is_sealed = true;
-		else if (v->shots[i].error != -EEXIST)
-			return v->shots[i].error;
-	}
-	chain->next.sequence += VOLLEY;
-	return 0;
-}
-
-static int put_many(const struct takeover *t, struct chain *chain)
-{
-	struct volley *v = calloc(1, sizeof(*v));
-	int r = v == NULL ? -ENOMEM : load_volley(t, chain, v);
-
-	if (r == 0) {
-		fire(t, v);
-		r = settle(t, chain, v);
-	}
-	for (size_t i = 0; v != NULL && i < VOLLEY; i++)
-		frame_done(&v->shots[i].frame);
-	free(v);
-	return r;
-}
-
-/* ---- one journal */
-
-static int try_seal(struct takeover *t, struct chain *chain, const char *key, int attempt)
-{
-	int r;
-
-	if (attempt >= SINGLE_ATTEMPTS)
-		return attempt < TAKEOVER_MAX_ATTEMPTS ? put_many(t, chain) : -EBUSY;
-	r = put_seal(t, chain, key);
-	if (r == -EEXIST) /* another's seal, or a segment that was in flight */
-		return look(t, chain, key);
-	chain->is_sealed = r == 0;
-	return r;
-}
-
-static int seal(struct takeover *t, struct chain *chain)
-{
-	char key[POSITION_SEGMENT_KEY_BYTES];
-	bool was_sealed = chain->is_sealed;
-
-	for (int attempt = 0; !chain->is_sealed; attempt++) {
-		int r;
-
-		position_segment_key(&chain->next, 0, key);
-		r = try_seal(t, chain, key, attempt);
-		if (r < 0)
-			return message_set(
-				t->ret_message, r, "cannot seal %s: %s", key, strerror(-r));
-	}
-	if (!was_sealed) {
-		log_info("sealed the journal of an earlier owner at %s", key);
-		failpoint("takeover.seal");
-	}
-	return 0;
 }
 
 /* ---- the whole */
@@ -512,21 +334,20 @@ static int seal_all(struct takeover *t, const struct owner *owners, size_t n_own
 	if (r == 0)
 		r = find_missing_firsts(t);
 	for (size_t i = 0; r == 0 && i < t->n; i++)
-		r = seal(t, &t->chains[i]);
+		r = takeover_seal(t, &t->chains[i]);
 	failpoint("takeover.sealed");
 	if (r == 0)
 		remove_old(t, owners, n_owners);
 	return r;
 }
 
-int takeover_seal_others(const struct takeover_options *options, char **ret_message)
+static int take_over(const struct takeover_options *options, char **ret_message)
 {
 	struct takeover t = {.options = options, .ret_message = ret_message};
 	struct owner *owners = NULL;
 	size_t n_owners = 0;
 	int r;
 
-	*ret_message = NULL;
 	r = list_journals(&t);
 	if (r == 0)
 		r = owner_list(
@@ -535,5 +356,18 @@ int takeover_seal_others(const struct takeover_options *options, char **ret_mess
 		r = seal_all(&t, owners, n_owners);
 	free(owners);
 	free(t.chains);
+	return r;
+}
+
+int takeover_seal_others(const struct takeover_options *options, char **ret_message)
+{
+	int r = -EAGAIN;
+
+	*ret_message = NULL;
+	for (int i = 0; r == -EAGAIN && i < MOST_LISTINGS; i++) {
+		free(*ret_message);
+		*ret_message = NULL;
+		r = take_over(options, ret_message);
+	}
 	return r;
 }

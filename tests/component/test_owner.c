@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "backends/fault_backend.h"
 #include "backends/memory_backend.h"
 #include "replication/journal.h"
 #include "replication/owner.h"
@@ -354,28 +355,49 @@ END_TEST
 START_TEST(test_the_first_may_be_missing)
 {
 	plant(1, 1, 2, 0); /* both overtook 1 */
-	plant(1, 1, 4, 0);
-	plant(1, 2, JOURNAL_MAX_IN_FLIGHT, 0);
+	plant(1, 1, JOURNAL_IN_FLIGHT, 0);
 	ck_assert_int_eq(take_over(1), 0);
 	ck_assert_int_eq(type_at(1, 1, 1, NULL), SEGMENT_SEAL);
 	ck_assert_int_eq(type_at(1, 1, 3, NULL), 0);
-	ck_assert_int_eq(type_at(1, 2, 1, NULL), SEGMENT_SEAL);
-	ck_assert_uint_eq(count_objects(), 6); /* with the owner record */
+	ck_assert_uint_eq(count_objects(), 4); /* with the owner record */
 }
 END_TEST
 
-/* Of a journal that was sealed, or is long, the first segments were removed. */
-START_TEST(test_removed_segments_are_not_missing)
+/* It was complete, or this one would not have been begun. */
+START_TEST(test_the_first_may_be_lost)
 {
-	plant(1, 1, 3, 0);
-	plant_seal(1, 1, 4);
-	plant(1, 1, 5, 0); /* was in flight */
-	plant(1, 2, JOURNAL_MAX_IN_FLIGHT + 1, 0);
+	plant(1, 1, 2, 0);
+	plant(1, 1, JOURNAL_IN_FLIGHT + 1, 0);
 	ck_assert_int_eq(take_over(1), 0);
 	ck_assert_int_eq(type_at(1, 1, 1, NULL), 0);
-	ck_assert_int_eq(type_at(1, 1, 4, NULL), SEGMENT_SEAL);
-	ck_assert_int_eq(type_at(1, 2, 1, NULL), 0);
-	ck_assert_int_eq(type_at(1, 2, JOURNAL_MAX_IN_FLIGHT + 2, NULL), SEGMENT_SEAL);
+	ck_assert_int_eq(type_at(1, 1, 3, NULL), SEGMENT_SEAL);
+}
+END_TEST
+
+/* Of a journal that was sealed the first segments were removed, whether the seal can be read or
+ * not. */
+START_TEST(test_removed_segments_are_not_missing)
+{
+	struct position at = place(1, 1, 3);
+	struct iovec part = {(char[]){"damaged"}, 7};
+	char key[POSITION_SEGMENT_KEY_BYTES];
+	struct backend_result put;
+
+	plant(1, 1, 2, 0);
+	plant_seal(1, 1, 3);
+	if (_i == 0) {
+		plant(1, 1, 4, 0); /* was in flight */
+	} else {
+		position_segment_key(&at, 0, key);
+		ck_assert_int_eq(backend_put_wait(backend, key, &part, 1, NULL, &put), 0);
+		backend_result_done(&put);
+	}
+	ck_assert_int_eq(take_over(1), 0);
+	ck_assert_int_eq(type_at(1, 1, 1, NULL), 0);
+	if (_i == 0)
+		ck_assert_int_eq(type_at(1, 1, 5, NULL), 0);
+	else
+		ck_assert_int_eq(type_at(1, 1, 4, NULL), SEGMENT_SEAL);
 }
 END_TEST
 
@@ -469,6 +491,70 @@ START_TEST(test_a_writer_is_stopped)
 }
 END_TEST
 
+/* ---- one that takes over, and is stopped between its look and its seal */
+
+static struct backend *stalled;
+static int stalled_result;
+
+static void *take_over_slowly(void *arg)
+{
+	struct owner self = {.volume = volume, .node = node_named(9), .incarnation = 1, .epoch = 2};
+	struct takeover_options options = {.backend = stalled, .self = &self};
+
+	(void)arg;
+	stalled_result = takeover_seal_others(&options, &message);
+	return NULL;
+}
+
+static void begin_stalled(bool has_first, pthread_t *ret_thread)
+{
+	struct fault_rules none = {.n = 0};
+	struct backend *second;
+
+	backend_free(backend);
+	ck_assert_int_eq(memory_backend_open("stalled", &backend), 0);
+	ck_assert_int_eq(memory_backend_open("stalled", &second), 0);
+	ck_assert_int_eq(fault_backend_new(second, &none, &stalled), 0);
+	claimed(1, 1, 1);
+	claimed(9, 1, 2);
+	plant(1, 1, 2, 0);
+	if (has_first)
+		plant(1, 1, 1, 0);
+	ck_assert_int_eq(fault_backend_set(stalled, "put:key=journal*:nth=1:hang", &message), 0);
+	ck_assert_int_eq(pthread_create(ret_thread, NULL, take_over_slowly, NULL), 0);
+	while (fault_backend_hanging(stalled) == 0)
+		clock_sleep_ms(1);
+}
+
+/* The owner knows of nothing, goes on, and removes what it does not need any more: with that what
+ * was listed, and the place of the seal is free. */
+START_TEST(test_an_owner_that_is_further)
+{
+	enum { LAST = 200, KEPT = 150 };
+	pthread_t thread;
+
+	begin_stalled(_i == 0, &thread);
+	for (uint64_t i = _i == 0 ? 3 : 1; i <= LAST; i++) {
+		if (i != 2)
+			plant(1, 1, i, 0);
+	}
+	for (uint64_t i = 1; i < KEPT; i++) {
+		struct position at = place(1, 1, i);
+		char key[POSITION_SEGMENT_KEY_BYTES];
+
+		position_segment_key(&at, 0, key);
+		ck_assert_int_eq(backend_remove_wait(backend, key), 0);
+	}
+	fault_backend_release(stalled);
+	(void)pthread_join(thread, NULL);
+	ck_assert_int_eq(stalled_result, 0);
+	ck_assert_int_eq(type_at(1, 1, 1, NULL), 0);
+	ck_assert_int_eq(type_at(1, 1, 3, NULL), 0);
+	ck_assert_int_eq(type_at(1, 1, LAST + 1, NULL), SEGMENT_SEAL);
+	backend_free(stalled);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("owner");
@@ -489,11 +575,13 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_again_puts_nothing);
 	tcase_add_test(tc, test_the_end_is_before_what_is_missing);
 	tcase_add_test(tc, test_the_first_may_be_missing);
-	tcase_add_test(tc, test_removed_segments_are_not_missing);
+	tcase_add_test(tc, test_the_first_may_be_lost);
+	tcase_add_loop_test(tc, test_removed_segments_are_not_missing, 0, 2);
 	tcase_add_test(tc, test_a_lost_segment_is_not_the_end);
 	tcase_add_test(tc, test_a_newer_owner_ends_it);
 	tcase_add_test(tc, test_old_records_go);
 	tcase_add_test(tc, test_a_writer_is_stopped);
+	tcase_add_loop_test(tc, test_an_owner_that_is_further, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
