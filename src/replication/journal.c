@@ -77,7 +77,8 @@ void journal_answer(struct list_node *waiters)
 	}
 }
 
-/* Who only makes the next cut larger leaves the thread asleep: it knows when that is due. */
+/* Who only makes the next cut larger, and is not the first whose time is up, leaves the thread
+ * asleep. */
 static void want_locked(struct journal *j, const struct journal_waiter *w) REQUIRES(j->lock)
 {
 	bool is_first = j->wanted_since_ms == 0;
@@ -90,7 +91,7 @@ static void want_locked(struct journal *j, const struct journal_waiter *w) REQUI
 		j->n_wanting++;
 		if (is_first)
 			j->wanted_since_ms = clock_monotonic_ms();
-		else if (!journal_has_gathered_locked(j))
+		else if (!journal_has_gathered_locked(j) && w->deadline_ms >= j->wakes_ms)
 			return;
 	}
 	journal_tell_locked(j);

@@ -85,6 +85,7 @@ struct journal {
 	struct list_node waiters;
 	size_t n_segments, n_waiters, n_running;
 	uint64_t n_events; /* counts what the thread has to look at */
+	uint64_t wakes_ms; /* when it looks by itself */
 	uint64_t memory_bytes;
 	uint64_t n_cuts, cut_lsn;            /* begun; of the last that was made */
 	uint64_t complete_cut, complete_lsn; /* everything up to here is on the backend */

@@ -107,8 +107,10 @@ void journal_step_locked(struct journal *j, uint64_t until_ms)
 	now_ms = clock_monotonic_ms();
 	next_ms = earlier(next_ms, first_deadline_ms_locked(j));
 	next_ms = earlier(next_ms, now_ms + LONGEST_WAIT_MS);
-	if (until_ms > now_ms && next_ms > now_ms && j->n_events == seen)
-		(void)lock_condition_wait_until(&j->changed, &j->lock, next_ms);
+	if (until_ms <= now_ms || next_ms <= now_ms || j->n_events != seen)
+		return;
+	j->wakes_ms = next_ms;
+	(void)lock_condition_wait_until(&j->changed, &j->lock, next_ms);
 }
 
 /* ---- cuts */

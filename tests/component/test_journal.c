@@ -536,6 +536,40 @@ START_TEST(test_many_threads)
 }
 END_TEST
 
+/* Others have waited for the next cut, in vain, and the thread sleeps. */
+START_TEST(test_timeout_behind_others)
+{
+	static struct journal_answer many[40], some[4];
+
+	check_all();
+	ck_assert_int_eq(journal_close(journal, FLUSH_MS), 0);
+	options.commit_timeout_ms = 300;
+	ck_assert_int_eq(open_journal(), 0);
+	set_rules("put:key=journal*:hang");
+	work(1, 5);
+	for (size_t i = 0; i < 40; i++)
+		journal_answer_begin(&many[i], journal, f.node);
+	for (unsigned int i = 0; i < 4; i++) {
+		work(i + 10, 6);
+		journal_answer_begin(&some[i], journal, f.node);
+		while (figures().in_flight < (uint64_t)i + 1)
+			clock_sleep_ms(1);
+	}
+	for (size_t i = 0; i < 40; i++)
+		ck_assert_int_eq(journal_answer_wait(&many[i]), -ETIMEDOUT);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(journal_answer_wait(&some[i]), -ETIMEDOUT);
+	work(77, 6);
+	for (int i = 0; i < 3; i++) {
+		uint64_t begun_ms = clock_monotonic_ms();
+
+		ck_assert_int_eq(journal_answer_now(journal, f.node), -ETIMEDOUT);
+		ck_assert_uint_lt(clock_monotonic_ms() - begun_ms, PATIENCE_MS / 2);
+	}
+	fault_backend_release(f.backend);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("journal");
@@ -549,6 +583,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_lost_answers_and_failing_puts, 0, 2);
 	tcase_add_test(tc, test_in_order);
 	tcase_add_test(tc, test_timeout);
+	tcase_add_test(tc, test_timeout_behind_others);
 	tcase_add_test(tc, test_fenced);
 	tcase_add_test(tc, test_parts);
 	tcase_add_test(tc, test_restart_goes_on);
