@@ -335,11 +335,14 @@ def verify_all(arguments):
 
 
 def verify(arguments):
+    if arguments.mdbox:
+        load.let_rebuild(arguments.instance, ALL_USERS)
+        load.let_rebuild(arguments.instance, users_of("g"), BOXES)
     wrong, said = verify_all(arguments)
     if not wrong:
         wrong = [line for line in load.verify_resync(arguments.instance, ALL_USERS)
                  if not RESURRECTED.match(line)]
-        wrong += verify_all(arguments)[0]
+        wrong += ["after a resync: " + line for line in verify_all(arguments)[0]]
     if not wrong:
         load.Record(arguments.record).add("verified")
     for line in wrong[:30]:
@@ -367,7 +370,7 @@ def main():
             command.add_argument("--timeout", type=float, default=60)
         if name == "verify":
             command.add_argument("--slack", type=float, default=5)
-            command.add_argument("--mdbox", action="store_true", help="see EMPTY_HEADER in load.py")
+            command.add_argument("--mdbox", action="store_true", help="see load.py")
     arguments = parser.parse_args()
     try:
         return arguments.run(arguments)

@@ -229,14 +229,20 @@ dovecot_doveadm()
 	${DOVECOT_ENTER:-} doveadm -c "$dovecot_i/dovecot.conf" "$@"
 }
 
-# dovecot_check_log INSTANCE: 0 if the log of this run is free of complaints; prints the others.
-# Allowed are only Dovecot's words about being stopped, which dovecot_stop causes.
+# What Dovecot says of an mdbox whose map transaction was interrupted; see let_rebuild() in
+# tests/dovecot/load.py.
+dovecot_mdbox_rebuild='Inconsistency in map index \(|: rebuilding indexes$|: fscking index file '
+dovecot_mdbox_rebuild="$dovecot_mdbox_rebuild|reset, view is now inconsistent$"
+
+# dovecot_check_log INSTANCE [PATTERN]: 0 if the log of this run is free of complaints; prints the
+# others. Allowed are only Dovecot's words about being stopped, which dovecot_stop causes, and those
+# that match the pattern.
 dovecot_check_log()
 {
 	[ -e "$1/dovecot.log" ] || return 0
 	dovecot_complaints=$(grep -E -a \
 		'(Error|Panic|Fatal|Warning): |[Cc]orrupt|[Bb]roken|[Rr]ebuild' "$1/dovecot.log" |
-		grep -E -v 'Warning: (Killed with signal 15 |Shutting down logging for )')
+		grep -E -v "Warning: (Killed with signal 15 |Shutting down logging for )${2:+|$2}")
 	[ -z "$dovecot_complaints" ] && return 0
 	printf '%s\n' "$dovecot_complaints"
 	return 1
