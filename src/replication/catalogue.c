@@ -8,8 +8,6 @@
 #include "replication/fetch_queue.h"
 #include "util/message.h"
 
-/* It was listed, and then was not there. */
-
 /* ---- what there is */
 
 static int add_segment(struct catalogue *c, const struct position *position)
