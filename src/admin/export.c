@@ -13,6 +13,7 @@
 #include "transfer/tree_node.h"
 #include "transfer/tree_times.h"
 #include "util/cleanup.h"
+#include "util/text_list.h"
 
 #define LISTED_PROBLEMS_MAX 10000 /* in the JSON answer; all are printed */
 
@@ -222,7 +223,7 @@ static enum admin_status run_on(struct export *e, const struct bare_volume *volu
 	return status;
 }
 
-enum admin_status export_run(const struct export_arguments *arguments)
+static enum admin_status open_and_run(const struct export_arguments *arguments)
 {
 	struct export e = {
 		.arguments = arguments, .stopping = interrupt_catch(), .problems = json_array()};
@@ -234,5 +235,17 @@ enum admin_status export_run(const struct export_arguments *arguments)
 		status = run_on(&e, &volume);
 	bare_volume_close(&volume);
 	json_decref(e.problems);
+	return status;
+}
+
+enum admin_status export_run(const struct admin_verb *verb, bool needs_time, int argc, char **argv)
+{
+	struct export_arguments arguments = {.verb = verb, .needs_time = needs_time};
+	bool done;
+	enum admin_status status = export_parse(&arguments, argc, argv, &done);
+
+	if (!done)
+		status = open_and_run(&arguments);
+	text_list_free(arguments.options);
 	return status;
 }

@@ -15,9 +15,11 @@ struct export_arguments {
 	char **options;       /* of the backend; owned */
 };
 
-/* Sets *ret_done when there is nothing more to do; the arguments are to be freed in any case. */
+/* As verb_parse(); `verb` and `needs_time` are set. The caller frees the options in any case. */
 enum admin_status export_parse(
 	struct export_arguments *arguments, int argc, char **argv, bool *ret_done);
-enum admin_status export_run(const struct export_arguments *arguments);
+
+/* The whole verb. */
+enum admin_status export_run(const struct admin_verb *verb, bool needs_time, int argc, char **argv);
 
 #endif

@@ -4,83 +4,65 @@
 #include <config.h>
 #include "admin/export.h"
 
-#include <stdio.h>
-#include <string.h>
 #include "transfer/tree_times.h"
 #include "util/clock.h"
 
-static enum admin_status take_option(struct export_arguments *arguments, int option, char **argv)
+static int take_time(const char *text, uint64_t *ret)
 {
-	switch (option) {
-	case 'a':
-		if (tree_times_parse(optarg, clock_realtime_ms(), &arguments->not_after_ms) == 0)
-			return ADMIN_OK;
-		return verb_usage(arguments->verb,
-			"'%s' is no time: 2026-01-31T12:00:00Z or -2h expected", optarg);
-	case 'j':
-		arguments->json = true;
-		return ADMIN_OK;
-	case 'l':
-		arguments->list = true;
-		return ADMIN_OK;
-	case 's':
-		arguments->state_directory = optarg;
-		return ADMIN_OK;
-	case 'o':
-		return verb_take_options(arguments->verb, optarg, &arguments->options);
-	case ':':
-		return verb_usage(arguments->verb, "no value behind '%s'", argv[optind - 1]);
-	default:
-		return verb_usage(arguments->verb, "unknown option '%s'", argv[optind - 1]);
-	}
+	int64_t ms;
+	int r = tree_times_parse(text, clock_realtime_ms(), &ms);
+
+	if (r == 0)
+		*ret = (uint64_t)ms;
+	return r;
 }
 
-static enum admin_status take_words(struct export_arguments *arguments, int n, char **words)
+static enum admin_status check(
+	struct export_arguments *arguments, const struct verb_arguments *common)
 {
-	static const char *const missing[] = {"no URL or MOUNTPOINT", "no ACCOUNT", "no DIRECTORY"};
-	int wanted = arguments->list ? 2 : 3;
+	size_t n_wanted = arguments->list ? 1 : 2;
 
-	if (n < wanted)
-		return verb_usage(arguments->verb, "%s given", missing[n]);
-	if (n > wanted)
-		return verb_usage(arguments->verb, "one word too many: '%s'", words[wanted]);
+	if (common->n_words < n_wanted)
+		return verb_usage(common->verb, "no DIRECTORY given");
+	if (common->n_words > n_wanted)
+		return verb_usage(common->verb, "one word too many: '%s'", common->words[n_wanted]);
 	if (arguments->needs_time && !arguments->list && arguments->not_after_ms == 0)
-		return verb_usage(arguments->verb, "no --at TIME given");
+		return verb_usage(common->verb, "no --at TIME given");
 	if (arguments->list && arguments->not_after_ms != 0)
-		return verb_usage(arguments->verb, "--list shows all times: no --at with it");
-	arguments->target = words[0];
-	arguments->account = words[1];
-	arguments->directory = wanted == 3 ? words[2] : NULL;
+		return verb_usage(common->verb, "--list shows all times: no --at with it");
+	arguments->json = common->json;
+	arguments->target = common->target;
+	arguments->account = common->words[0];
+	arguments->directory = arguments->list ? NULL : common->words[1];
 	return ADMIN_OK;
 }
 
 enum admin_status export_parse(
 	struct export_arguments *arguments, int argc, char **argv, bool *ret_done)
 {
-	const struct option options[] = {
-		{"help", no_argument, NULL, 'h'},
-		{"json", no_argument, NULL, 'j'},
-		{"state-dir", required_argument, NULL, 's'},
-		{arguments->needs_time ? "at" : NULL, required_argument, NULL, 'a'},
-		{"list", no_argument, NULL, 'l'},
-		{NULL, 0, NULL, 0},
+	static const char *const wanted[] = {"URL or MOUNTPOINT", "ACCOUNT", NULL};
+	uint64_t not_after_ms = 0;
+	const struct verb_option options[] = {
+		{.name = "state-dir", .text = &arguments->state_directory},
+		{.name = arguments->needs_time ? "at" : NULL,
+			.take = take_time,
+			.value = &not_after_ms,
+			.complaint = "is no time: 2026-01-31T12:00:00Z or -2h expected"},
+		{.name = "list", .flag = &arguments->list},
+		{.name = NULL},
 	};
-	enum admin_status status = ADMIN_OK;
-	int option;
+	struct verb_arguments common = {.verb = arguments->verb,
+		.options = options,
+		.wanted = wanted,
+		.takes_words = true,
+		.takes_backend_options = true};
+	enum admin_status status = verb_parse(&common, argc, argv, ret_done);
 
-	*ret_done = true;
-	optind = 0;
-	opterr = 0;
-	while (status == ADMIN_OK &&
-		(option = getopt_long(argc, argv, ":ho:", options, NULL)) != -1) {
-		if (option == 'h') {
-			verb_print_help(arguments->verb);
-			return ADMIN_OK;
-		}
-		status = take_option(arguments, option, argv);
-	}
-	if (status == ADMIN_OK)
-		status = take_words(arguments, argc - optind, argv + optind);
+	arguments->options = common.backend_options;
+	arguments->not_after_ms = (int64_t)not_after_ms;
+	if (*ret_done)
+		return status;
+	status = check(arguments, &common);
 	*ret_done = status != ADMIN_OK;
 	return status;
 }

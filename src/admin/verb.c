@@ -48,24 +48,52 @@ void verb_print_help(const struct admin_verb *verb)
 
 static enum admin_status take_words(struct verb_arguments *arguments, int n, char **words)
 {
-	if (n == 0)
-		return verb_usage(arguments->verb, "no MOUNTPOINT given");
-	if (n > 1 && !arguments->takes_words)
-		return verb_usage(arguments->verb, "one word too many: '%s'", words[1]);
+	static const char *const mountpoint[] = {"MOUNTPOINT", NULL};
+	const char *const *wanted = arguments->wanted != NULL ? arguments->wanted : mountpoint;
+	int n_wanted = 0;
+
+	while (wanted[n_wanted] != NULL)
+		n_wanted++;
+	if (n < n_wanted)
+		return verb_usage(arguments->verb, "no %s given", wanted[n]);
+	if (n > n_wanted && !arguments->takes_words)
+		return verb_usage(arguments->verb, "one word too many: '%s'", words[n_wanted]);
 	arguments->target = words[0];
 	arguments->words = words + 1;
 	arguments->n_words = (size_t)n - 1;
 	return ADMIN_OK;
 }
 
-static enum admin_status take_option(
+/* The list behind -o. */
+static enum admin_status take_backend_options(struct verb_arguments *arguments, const char *list)
+{
+	for (;;) {
+		CLEANUP_FREE char *option = NULL;
+		int r = option_list_next(&list, &option);
+
+		if (r < 0)
+			return verb_usage(arguments->verb,
+				"the list of options behind -o ends in a lone backslash");
+		if (option == NULL)
+			return ADMIN_OK;
+		r = text_list_append(&arguments->backend_options, option);
+		if (r < 0)
+			return verb_fail("%s: %s", option, strerror(-r));
+	}
+}
+
+static enum admin_status take_own_option(
 	const struct verb_arguments *arguments, const struct verb_option *option, const char *text)
 {
 	if (option->flag != NULL)
 		*option->flag = true;
-	if (option->take != NULL && option->take(text, option->value) < 0)
-		return verb_usage(arguments->verb, "'%s' is no value for --%s", text, option->name);
-	return ADMIN_OK;
+	if (option->text != NULL)
+		*option->text = text;
+	if (option->take == NULL || option->take(text, option->value) == 0)
+		return ADMIN_OK;
+	if (option->complaint != NULL)
+		return verb_usage(arguments->verb, "'%s' %s", text, option->complaint);
+	return verb_usage(arguments->verb, "'%s' is no value for --%s", text, option->name);
 }
 
 /* For getopt_long(): the verb's own options give FIRST_OWN and up. */
@@ -79,15 +107,36 @@ static void list_options(
 
 	options[n++] = (struct option){"help", no_argument, NULL, 'h'};
 	options[n++] = (struct option){"json", no_argument, NULL, 'j'};
-	for (int i = 0; own != NULL && own[i].name != NULL && i < VERB_MAX_OPTIONS; i++)
+	for (int i = 0; own != NULL && own[i].name != NULL && i < VERB_MAX_OPTIONS; i++) {
+		bool has_value = own[i].take != NULL || own[i].text != NULL;
+
 		options[n++] = (struct option){own[i].name,
-			own[i].take != NULL ? required_argument : no_argument, NULL, FIRST_OWN + i};
+			has_value ? required_argument : no_argument, NULL, FIRST_OWN + i};
+	}
 	options[n] = (struct option){NULL, 0, NULL, 0};
+}
+
+static enum admin_status take_option(struct verb_arguments *arguments, int option, char **argv)
+{
+	if (option >= FIRST_OWN)
+		return take_own_option(arguments, &arguments->options[option - FIRST_OWN], optarg);
+	switch (option) {
+	case 'j':
+		arguments->json = true;
+		return ADMIN_OK;
+	case 'o':
+		return take_backend_options(arguments, optarg);
+	case ':':
+		return verb_usage(arguments->verb, "no value behind '%s'", argv[optind - 1]);
+	default:
+		return verb_usage(arguments->verb, "unknown option '%s'", argv[optind - 1]);
+	}
 }
 
 enum admin_status verb_parse(
 	struct verb_arguments *arguments, int argc, char **argv, bool *ret_done)
 {
+	const char *letters = arguments->takes_backend_options ? ":ho:" : ":h";
 	struct option options[VERB_MAX_OPTIONS + 3];
 	enum admin_status status = ADMIN_OK;
 	int option;
@@ -97,51 +146,16 @@ enum admin_status verb_parse(
 	optind = 0;
 	opterr = 0;
 	while (status == ADMIN_OK &&
-		(option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		(option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
 		if (option == 'h') {
 			verb_print_help(arguments->verb);
 			return ADMIN_OK;
 		}
-		if (option == 'j')
-			arguments->json = true;
-		else if (option >= FIRST_OWN)
-			status = take_option(
-				arguments, &arguments->options[option - FIRST_OWN], optarg);
-		else
-			status = verb_usage(arguments->verb, "%s '%s'",
-				option == ':' ? "no value behind" : "unknown option",
-				argv[optind - 1]);
+		status = take_option(arguments, option, argv);
 	}
 	if (status == ADMIN_OK)
 		status = take_words(arguments, argc - optind, argv + optind);
 	*ret_done = status != ADMIN_OK;
-	return status;
-}
-
-/* One unescaped option of the backend. */
-static enum admin_status take_one(const char *option, char ***options)
-{
-	int r = text_list_append(options, option);
-
-	return r < 0 ? verb_fail("%s: %s", option, strerror(-r)) : ADMIN_OK;
-}
-
-enum admin_status verb_take_options(
-	const struct admin_verb *verb, const char *list, char ***options)
-{
-	enum admin_status status = ADMIN_OK;
-
-	while (status == ADMIN_OK) {
-		CLEANUP_FREE char *option = NULL;
-		int r = option_list_next(&list, &option);
-
-		if (r < 0)
-			return verb_usage(
-				verb, "the list of options behind -o ends in a lone backslash");
-		if (option == NULL)
-			break;
-		status = take_one(option, options);
-	}
 	return status;
 }
 

@@ -34,13 +34,16 @@ extern const struct admin_verb *const admin_verbs[];
 
 /* ---- for the verbs */
 
-/* One option of a verb: a flag, or a value that `take` understands (-EINVAL or -ERANGE when it does
- * not). What is not given keeps its value. */
+/* One option of a verb: a flag, a value that `take` understands (-EINVAL or -ERANGE when it does
+ * not), or a text. What is not given keeps its value. The complaint goes behind the value that
+ * `take` did not understand; without one that is "is no value for --NAME". */
 struct verb_option {
 	const char *name; /* NULL: the end of the list */
 	bool *flag;       /* set when the option is given; may be NULL with a value */
 	int (*take)(const char *text, uint64_t *ret);
 	uint64_t *value;
+	const char *complaint;
+	const char **text; /* instead of `take`: the value as it is, in argv */
 };
 
 #define VERB_MAX_OPTIONS 8
@@ -49,21 +52,21 @@ struct verb_option {
 struct verb_arguments {
 	const struct admin_verb *verb;
 	const struct verb_option *options; /* NULL: none but --json */
-	bool takes_words;                  /* behind the target */
+	const char *const *wanted;  /* what the words are that must be there, the target first;
+				     * ends with NULL. NULL: a MOUNTPOINT alone */
+	bool takes_words;           /* behind those */
+	bool takes_backend_options; /* -o */
 	bool json;
 	const char *target;
-	char **words; /* of argv */
+	char **words; /* behind the target; of argv, ends with NULL */
 	size_t n_words;
+	char **backend_options; /* a list of text_list.h */
 };
 
-/* ADMIN_OK: go on. Else *ret_done is set and the returned status is the verb's. */
+/* When *ret_done is set, the returned status is the verb's. The caller frees the options of the
+ * backend in any case. */
 enum admin_status verb_parse(
 	struct verb_arguments *arguments, int argc, char **argv, bool *ret_done);
-
-/* Appends the options of the backend in the list behind -o to *options, a list of text_list.h that
- * the caller frees. A failure has been printed. */
-enum admin_status verb_take_options(
-	const struct admin_verb *verb, const char *list, char ***options);
 
 /* Complains about wrong use, with a hint; ADMIN_USAGE. */
 enum admin_status verb_usage(const struct admin_verb *verb, const char *format, ...)

@@ -14,9 +14,8 @@
 #include "util/text_list.h"
 
 struct dump_arguments {
+	struct verb_arguments common; /* a URL, and the key */
 	bool content, records;
-	const char *url, *key;
-	char **options; /* of the backend */
 };
 
 /* What an object is, which its key says, and what has to be known of it. */
@@ -61,84 +60,24 @@ static struct object object_of(const char *key)
 
 /* ---- the command line */
 
-static enum admin_status take_option(struct dump_arguments *arguments, int option, char **argv)
+static enum admin_status check_kind(const struct dump_arguments *arguments)
 {
-	switch (option) {
-	case 'c':
-		arguments->content = true;
-		return ADMIN_OK;
-	case 'r':
-		arguments->records = true;
-		return ADMIN_OK;
-	case 'j':
-		return ADMIN_OK;
-	case 'o':
-		return verb_take_options(&verb_dump, optarg, &arguments->options);
-	case ':':
-		return verb_usage(&verb_dump, "no value behind '%s'", argv[optind - 1]);
-	default:
-		return verb_usage(&verb_dump, "unknown option '%s'", argv[optind - 1]);
-	}
-}
+	const struct verb_arguments *common = &arguments->common;
+	enum kind kind = object_of(common->words[0]).kind;
 
-static enum admin_status take_words(struct dump_arguments *arguments, int n, char **words)
-{
-	if (n < 2)
-		return verb_usage(&verb_dump, n == 0 ? "no URL given" : "no KEY given");
-	if (n > 2)
-		return verb_usage(&verb_dump, "one word too many: '%s'", words[2]);
-	arguments->url = words[0];
-	arguments->key = words[1];
-	return ADMIN_OK;
-}
-
-static enum admin_status check_kind(const struct dump_arguments *arguments, enum kind kind)
-{
 	if (kind == KIND_NONE)
-		return verb_usage(&verb_dump,
+		return verb_usage(common->verb,
 			"'%s' is no key of an object that can be shown: volume.json, owner/..., "
 			"accounts/..., "
 			"journal/... as a listing has them",
-			arguments->key);
+			common->words[0]);
 	if (arguments->content && kind != KIND_BODY)
-		return verb_usage(&verb_dump, "--content is for bodies");
+		return verb_usage(common->verb, "--content is for bodies");
 	if (arguments->records && kind != KIND_PACK && kind != KIND_SEGMENT &&
 		kind != KIND_CHECKPOINT)
 		return verb_usage(
-			&verb_dump, "--records is for packs, segments, parts and checkpoints");
+			common->verb, "--records is for packs, segments, parts and checkpoints");
 	return ADMIN_OK;
-}
-
-static enum admin_status parse(
-	struct dump_arguments *arguments, int argc, char **argv, bool *ret_done)
-{
-	static const struct option options[] = {
-		{"content", no_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},
-		{"json", no_argument, NULL, 'j'},
-		{"records", no_argument, NULL, 'r'},
-		{NULL, 0, NULL, 0},
-	};
-	enum admin_status status = ADMIN_OK;
-	int option;
-
-	*ret_done = true;
-	optind = 0;
-	opterr = 0;
-	while (status == ADMIN_OK &&
-		(option = getopt_long(argc, argv, ":ho:", options, NULL)) != -1) {
-		if (option == 'h') {
-			verb_print_help(&verb_dump);
-			return ADMIN_OK;
-		}
-		status = take_option(arguments, option, argv);
-	}
-	if (status == ADMIN_OK)
-		status = take_words(arguments, argc - optind, argv + optind);
-	if (status == ADMIN_OK)
-		status = check_kind(arguments, object_of(arguments->key).kind);
-	*ret_done = status != ADMIN_OK;
-	return status;
 }
 
 /* ---- doing it */
@@ -169,7 +108,7 @@ static int show(struct dump *dump)
 static enum admin_status show_from(const struct dump_arguments *arguments, struct backend *backend)
 {
 	struct dump dump = {.backend = backend,
-		.key = arguments->key,
+		.key = arguments->common.words[0],
 		.content = arguments->content,
 		.records = arguments->records,
 		.problems = json_array()};
@@ -177,7 +116,7 @@ static enum admin_status show_from(const struct dump_arguments *arguments, struc
 	int r = show(&dump);
 
 	if (r == -ENOENT)
-		status = verb_fail("there is no '%s' at '%s'", dump.key, arguments->url);
+		status = verb_fail("there is no '%s' at '%s'", dump.key, arguments->common.target);
 	else if (r < 0)
 		status = verb_fail("cannot read '%s': %s", dump.key, strerror(-r));
 	else if (dump.problems == NULL || json_array_size(dump.problems) > 0)
@@ -188,28 +127,46 @@ static enum admin_status show_from(const struct dump_arguments *arguments, struc
 	return status;
 }
 
-static enum admin_status run(const struct admin_verb *verb, int argc, char **argv)
+static enum admin_status open_and_show(const struct dump_arguments *arguments)
 {
-	struct dump_arguments arguments = {.content = false};
+	const char *const *options = (const char *const *)arguments->common.backend_options;
+	enum admin_status status = check_kind(arguments);
 	struct backend_chain chain = {.backend = NULL};
 	CLEANUP_FREE char *message = NULL;
 	struct backend *driver;
-	bool done;
-	enum admin_status status = parse(&arguments, argc, argv, &done);
-	int r = 0;
+	int r;
 
-	(void)verb;
-	if (!done)
-		r = backend_open_url(
-			arguments.url, (const char *const *)arguments.options, &driver, &message);
-	if (!done && r == 0)
+	if (status != ADMIN_OK)
+		return status;
+	r = backend_open_url(arguments->common.target, options, &driver, &message);
+	if (r == 0)
 		r = backend_chain_build(driver, NULL, &chain, &message);
-	if (!done && r < 0)
+	if (r < 0)
 		status = verb_fail("%s", message != NULL ? message : strerror(-r));
-	else if (!done)
-		status = show_from(&arguments, chain.backend);
+	else
+		status = show_from(arguments, chain.backend);
 	backend_chain_done(&chain);
-	text_list_free(arguments.options);
+	return status;
+}
+
+static enum admin_status run(const struct admin_verb *verb, int argc, char **argv)
+{
+	static const char *const wanted[] = {"URL", "KEY", NULL};
+	struct dump_arguments arguments = {
+		.common = {.verb = verb, .wanted = wanted, .takes_backend_options = true}};
+	const struct verb_option options[] = {
+		{.name = "content", .flag = &arguments.content},
+		{.name = "records", .flag = &arguments.records},
+		{.name = NULL},
+	};
+	enum admin_status status;
+	bool done;
+
+	arguments.common.options = options;
+	status = verb_parse(&arguments.common, argc, argv, &done);
+	if (!done)
+		status = open_and_show(&arguments);
+	text_list_free(arguments.common.backend_options);
 	return status;
 }
 

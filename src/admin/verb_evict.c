@@ -89,11 +89,20 @@ static enum admin_status run(const struct admin_verb *verb, int argc, char **arg
 {
 	struct evict_options o = {.timeout_ms = DEFAULT_TIMEOUT_MS};
 	const struct verb_option options[] = {
-		{"force", &o.force, NULL, NULL},
-		{"idle", &o.idle, parse_number_duration_ms, &o.idle_ms},
-		{"keep", &o.keep, parse_number_size_bytes, &o.keep_bytes},
-		{"timeout", &o.timeout, parse_number_duration_ms, &o.timeout_ms},
-		{NULL, NULL, NULL, NULL},
+		{.name = "force", .flag = &o.force},
+		{.name = "idle",
+			.flag = &o.idle,
+			.take = parse_number_duration_ms,
+			.value = &o.idle_ms},
+		{.name = "keep",
+			.flag = &o.keep,
+			.take = parse_number_size_bytes,
+			.value = &o.keep_bytes},
+		{.name = "timeout",
+			.flag = &o.timeout,
+			.take = parse_number_duration_ms,
+			.value = &o.timeout_ms},
+		{.name = NULL},
 	};
 	struct verb_arguments arguments = {.verb = verb, .options = options, .takes_words = true};
 	bool done;

@@ -1,18 +1,9 @@
 #include <config.h>
 #include "admin/export.h"
 
-#include "util/text_list.h"
-
 static enum admin_status run(const struct admin_verb *verb, int argc, char **argv)
 {
-	struct export_arguments arguments = {.verb = verb};
-	bool done;
-	enum admin_status status = export_parse(&arguments, argc, argv, &done);
-
-	if (!done)
-		status = export_run(&arguments);
-	text_list_free(arguments.options);
-	return status;
+	return export_run(verb, false, argc, argv);
 }
 
 const struct admin_verb verb_export = {

@@ -47,10 +47,10 @@ static enum admin_status run(const struct admin_verb *verb, int argc, char **arg
 	uint64_t timeout_ms = DEFAULT_TIMEOUT_MS;
 	bool all = false, checkpoint = false, done;
 	const struct verb_option options[] = {
-		{"all", &all, NULL, NULL},
-		{"checkpoint", &checkpoint, NULL, NULL},
-		{"timeout", NULL, parse_number_duration_ms, &timeout_ms},
-		{NULL, NULL, NULL, NULL},
+		{.name = "all", .flag = &all},
+		{.name = "checkpoint", .flag = &checkpoint},
+		{.name = "timeout", .take = parse_number_duration_ms, .value = &timeout_ms},
+		{.name = NULL},
 	};
 	struct verb_arguments arguments = {.verb = verb, .options = options, .takes_words = true};
 	enum admin_status status = verb_parse(&arguments, argc, argv, &done);

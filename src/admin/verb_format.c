@@ -14,75 +14,12 @@
 
 #define DEFAULT_ACCOUNT_DEPTH 1
 
-struct format_arguments {
-	uint32_t account_depth;
-	bool json;
-	const char *url;
-	char **options; /* of the backend */
-};
-
-static enum admin_status take_depth(const char *text, uint32_t *ret)
+static int take_depth(const char *text, uint64_t *ret)
 {
-	uint64_t depth;
-
-	if (parse_number_u64(text, VOLUME_MAX_ACCOUNT_DEPTH, &depth) < 0)
-		return verb_usage(
-			&verb_format, "'%s' is no account depth: 0, 1 or 2 expected", text);
-	*ret = (uint32_t)depth;
-	return ADMIN_OK;
+	return parse_number_u64(text, VOLUME_MAX_ACCOUNT_DEPTH, ret);
 }
 
-static enum admin_status take_option(struct format_arguments *arguments, int option, char **argv)
-{
-	switch (option) {
-	case 'a':
-		return take_depth(optarg, &arguments->account_depth);
-	case 'j':
-		arguments->json = true;
-		return ADMIN_OK;
-	case 'o':
-		return verb_take_options(&verb_format, optarg, &arguments->options);
-	case ':':
-		return verb_usage(&verb_format, "no value behind '%s'", argv[optind - 1]);
-	default:
-		return verb_usage(&verb_format, "unknown option '%s'", argv[optind - 1]);
-	}
-}
-
-static enum admin_status parse(
-	struct format_arguments *arguments, int argc, char **argv, bool *ret_done)
-{
-	static const struct option options[] = {
-		{"account-depth", required_argument, NULL, 'a'},
-		{"help", no_argument, NULL, 'h'},
-		{"json", no_argument, NULL, 'j'},
-		{NULL, 0, NULL, 0},
-	};
-	int option;
-
-	*ret_done = true;
-	optind = 0;
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":ho:", options, NULL)) != -1) {
-		enum admin_status status;
-
-		if (option == 'h') {
-			verb_print_help(&verb_format);
-			return ADMIN_OK;
-		}
-		status = take_option(arguments, option, argv);
-		if (status != ADMIN_OK)
-			return status;
-	}
-	if (argc - optind != 1)
-		return verb_usage(
-			&verb_format, argc == optind ? "no URL given" : "more than one URL");
-	arguments->url = argv[optind];
-	*ret_done = false;
-	return ADMIN_OK;
-}
-
-static void print_volume(const struct format_arguments *arguments, const struct volume *volume,
+static void print_volume(const struct verb_arguments *arguments, const struct volume *volume,
 	const struct backend_chain *chain)
 {
 	json_t *root;
@@ -94,11 +31,11 @@ static void print_volume(const struct format_arguments *arguments, const struct 
 	if (!arguments->json) {
 		printf("volume %s made at '%s' (account depth %u)\n"
 		       "mount it with: mailfs '%s' MOUNTPOINT%s\n",
-			volume->uuid, arguments->url, volume->account_depth, arguments->url,
-			arguments->options != NULL ? " -o …, with the same options" : "");
+			volume->uuid, arguments->target, volume->account_depth, arguments->target,
+			arguments->backend_options != NULL ? " -o …, with the same options" : "");
 		return;
 	}
-	root = json_pack("{s:s, s:s, s:i, s:i, s:b, s:b}", "url", arguments->url, "volume_uuid",
+	root = json_pack("{s:s, s:s, s:i, s:i, s:b, s:b}", "url", arguments->target, "volume_uuid",
 		volume->uuid, "format_version", (int)volume->format_version, "account_depth",
 		(int)volume->account_depth, "put_if_absent", chain->probe.put_if_absent,
 		"compare_and_swap", chain->probe.compare_and_swap);
@@ -108,12 +45,12 @@ static void print_volume(const struct format_arguments *arguments, const struct 
 }
 
 /* The place is looked at before the probe writes anything there. */
-static int make_volume(const struct format_arguments *arguments, struct backend_chain *chain,
-	struct volume *ret, char **ret_message)
+static int make_volume(const struct verb_arguments *arguments, uint32_t account_depth,
+	struct backend_chain *chain, struct volume *ret, char **ret_message)
 {
 	struct backend *driver;
-	int r = backend_open_url(
-		arguments->url, (const char *const *)arguments->options, &driver, ret_message);
+	int r = backend_open_url(arguments->target, (const char *const *)arguments->backend_options,
+		&driver, ret_message);
 
 	if (r == 0)
 		r = backend_chain_build(driver, NULL, chain, ret_message);
@@ -122,29 +59,51 @@ static int make_volume(const struct format_arguments *arguments, struct backend_
 	if (r == 0)
 		r = backend_chain_prove(chain, ret_message);
 	if (r == 0)
-		r = volume_format(chain->backend, arguments->account_depth, ret, ret_message);
+		r = volume_format(chain->backend, account_depth, ret, ret_message);
 	return r;
+}
+
+static enum admin_status format(const struct verb_arguments *arguments, uint32_t account_depth)
+{
+	struct backend_chain chain = {.backend = NULL};
+	enum admin_status status = ADMIN_OK;
+	CLEANUP_FREE char *message = NULL;
+	struct volume volume;
+	int r;
+
+	if (arguments->n_words > 0)
+		return verb_usage(arguments->verb, "more than one URL");
+	r = make_volume(arguments, account_depth, &chain, &volume, &message);
+	if (r < 0)
+		status = verb_fail("%s", message != NULL ? message : strerror(-r));
+	else
+		print_volume(arguments, &volume, &chain);
+	backend_chain_done(&chain);
+	return status;
 }
 
 static enum admin_status run(const struct admin_verb *verb, int argc, char **argv)
 {
-	struct format_arguments arguments = {.account_depth = DEFAULT_ACCOUNT_DEPTH};
-	struct backend_chain chain = {.backend = NULL};
-	CLEANUP_FREE char *message = NULL;
-	struct volume volume;
+	static const char *const wanted[] = {"URL", NULL};
+	uint64_t account_depth = DEFAULT_ACCOUNT_DEPTH;
+	const struct verb_option options[] = {
+		{.name = "account-depth",
+			.take = take_depth,
+			.value = &account_depth,
+			.complaint = "is no account depth: 0, 1 or 2 expected"},
+		{.name = NULL},
+	};
+	struct verb_arguments arguments = {.verb = verb,
+		.options = options,
+		.wanted = wanted,
+		.takes_words = true, /* has a complaint of its own */
+		.takes_backend_options = true};
 	bool done;
-	enum admin_status status = parse(&arguments, argc, argv, &done);
-	int r = 0;
+	enum admin_status status = verb_parse(&arguments, argc, argv, &done);
 
-	(void)verb;
 	if (!done)
-		r = make_volume(&arguments, &chain, &volume, &message);
-	if (!done && r < 0)
-		status = verb_fail("%s", message != NULL ? message : strerror(-r));
-	else if (!done)
-		print_volume(&arguments, &volume, &chain);
-	backend_chain_done(&chain);
-	text_list_free(arguments.options);
+		status = format(&arguments, (uint32_t)account_depth);
+	text_list_free(arguments.backend_options);
 	return status;
 }
 

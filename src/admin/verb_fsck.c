@@ -24,10 +24,10 @@
 enum fsck_status { CLEAN = 0, REPAIRED = 1, ERRORS_LEFT = 4, NOT_DONE = 8 };
 
 struct fsck_arguments {
-	bool json, deep, repair;
+	struct verb_arguments common; /* its words are accounts */
+	bool deep, repair;
 	uint64_t grace_ms;
-	const char *target, *state_directory;
-	char **accounts, **options;
+	const char *state_directory;
 };
 
 struct answer {
@@ -38,81 +38,19 @@ struct answer {
 
 /* ---- the command line */
 
-static enum admin_status take_option(struct fsck_arguments *arguments, int option, char **argv)
+static enum admin_status check_arguments(const struct fsck_arguments *arguments)
 {
-	switch (option) {
-	case 'd':
-		arguments->deep = true;
-		return ADMIN_OK;
-	case 'g':
-		if (parse_number_duration_ms(optarg, &arguments->grace_ms) < 0)
-			return verb_usage(&verb_fsck, "'%s' is no value for --grace", optarg);
-		return ADMIN_OK;
-	case 'j':
-		arguments->json = true;
-		return ADMIN_OK;
-	case 'r':
-		arguments->repair = true;
-		return ADMIN_OK;
-	case 's':
-		arguments->state_directory = optarg;
-		return ADMIN_OK;
-	case 'o':
-		return verb_take_options(&verb_fsck, optarg, &arguments->options);
-	case ':':
-		return verb_usage(&verb_fsck, "no value behind '%s'", argv[optind - 1]);
-	default:
-		return verb_usage(&verb_fsck, "unknown option '%s'", argv[optind - 1]);
-	}
-}
+	const struct verb_arguments *common = &arguments->common;
 
-static enum admin_status take_words(struct fsck_arguments *arguments, int n, char **words)
-{
-	if (n == 0)
-		return verb_usage(&verb_fsck, "no URL or MOUNTPOINT given");
-	arguments->target = words[0];
-	for (int i = 1; i < n; i++) {
-		if (text_list_append(&arguments->accounts, words[i]) < 0)
-			return verb_fail("too many accounts");
-	}
-	if (arguments->repair && n > 1)
-		return verb_usage(&verb_fsck, "--repair is for the whole volume");
-	if (arguments->repair && strstr(arguments->target, "://") == NULL &&
+	if (common->n_words > TEXT_LIST_MAX_TEXTS)
+		return verb_fail("too many accounts");
+	if (arguments->repair && common->n_words > 0)
+		return verb_usage(common->verb, "--repair is for the whole volume");
+	if (arguments->repair && strstr(common->target, "://") == NULL &&
 		arguments->grace_ms < ONLINE_REPAIR_MIN_GRACE_MS)
-		return verb_usage(&verb_fsck, "to repair a mounted volume, --grace is at least 1h");
+		return verb_usage(
+			common->verb, "to repair a mounted volume, --grace is at least 1h");
 	return ADMIN_OK;
-}
-
-static enum admin_status parse(
-	struct fsck_arguments *arguments, int argc, char **argv, bool *ret_done)
-{
-	static const struct option options[] = {
-		{"deep", no_argument, NULL, 'd'},
-		{"grace", required_argument, NULL, 'g'},
-		{"help", no_argument, NULL, 'h'},
-		{"json", no_argument, NULL, 'j'},
-		{"repair", no_argument, NULL, 'r'},
-		{"state-dir", required_argument, NULL, 's'},
-		{NULL, 0, NULL, 0},
-	};
-	enum admin_status status = ADMIN_OK;
-	int option;
-
-	*ret_done = true;
-	optind = 0;
-	opterr = 0;
-	while (status == ADMIN_OK &&
-		(option = getopt_long(argc, argv, ":ho:", options, NULL)) != -1) {
-		if (option == 'h') {
-			verb_print_help(&verb_fsck);
-			return ADMIN_OK;
-		}
-		status = take_option(arguments, option, argv);
-	}
-	if (status == ADMIN_OK)
-		status = take_words(arguments, argc - optind, argv + optind);
-	*ret_done = status != ADMIN_OK;
-	return status;
 }
 
 /* ---- while it runs */
@@ -171,8 +109,8 @@ static void print_json(const struct fsck_arguments *arguments, const struct answ
 {
 	json_t *root = json_pack("{s:s, s:b, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
 				 "s:I, s:I, s:I, s:I, s:O}",
-		"target", arguments->target, "clean", status == CLEAN, "deep", arguments->deep,
-		"status", status, "segments", (json_int_t)f->segments, "parts",
+		"target", arguments->common.target, "clean", status == CLEAN, "deep",
+		arguments->deep, "status", status, "segments", (json_int_t)f->segments, "parts",
 		(json_int_t)f->parts, "checkpoints", (json_int_t)f->checkpoints, "bodies",
 		(json_int_t)f->bodies, "accounts", (json_int_t)f->accounts, "files",
 		(json_int_t)f->files, "read_bytes", (json_int_t)f->read_bytes, "young",
@@ -190,7 +128,7 @@ static void print_answer(const struct fsck_arguments *arguments, struct answer *
 {
 	char size[32];
 
-	if (arguments->json) {
+	if (arguments->common.json) {
 		print_json(arguments, answer, f, status);
 		return;
 	}
@@ -212,14 +150,14 @@ static void print_answer(const struct fsck_arguments *arguments, struct answer *
 
 static int check(const struct fsck_arguments *arguments, const struct bare_volume *volume)
 {
-	struct answer answer = {.json = arguments->json,
+	struct answer answer = {.json = arguments->common.json,
 		.shows_progress = isatty(STDERR_FILENO) == 1,
 		.problems = json_array()};
 	struct fsck_options options = {.backend = volume->chain.backend,
 		.volume = volume->uuid,
 		.account_depth = volume->volume.account_depth,
 		.parent_directory = arguments->state_directory,
-		.accounts = arguments->accounts,
+		.accounts = arguments->common.words,
 		.deep = arguments->deep,
 		.repair = arguments->repair,
 		.is_online = volume->is_mounted,
@@ -245,21 +183,44 @@ static int check(const struct fsck_arguments *arguments, const struct bare_volum
 	return status;
 }
 
+static int open_and_check(const struct fsck_arguments *arguments)
+{
+	const struct verb_arguments *common = &arguments->common;
+	int status = (int)check_arguments(arguments);
+	struct bare_volume volume;
+
+	if (status != ADMIN_OK)
+		return status;
+	status = (int)bare_volume_open(
+		common->verb, common->target, common->backend_options, !arguments->repair, &volume);
+	status = status == ADMIN_OK ? check(arguments, &volume) : NOT_DONE;
+	bare_volume_close(&volume);
+	return status;
+}
+
 static enum admin_status run(const struct admin_verb *verb, int argc, char **argv)
 {
-	struct fsck_arguments arguments = {.grace_ms = DEFAULT_GRACE_MS};
-	struct bare_volume volume;
+	static const char *const wanted[] = {"URL or MOUNTPOINT", NULL};
+	struct fsck_arguments arguments = {.common = {.verb = verb,
+						   .wanted = wanted,
+						   .takes_words = true,
+						   .takes_backend_options = true},
+		.grace_ms = DEFAULT_GRACE_MS};
+	const struct verb_option options[] = {
+		{.name = "deep", .flag = &arguments.deep},
+		{.name = "grace", .take = parse_number_duration_ms, .value = &arguments.grace_ms},
+		{.name = "repair", .flag = &arguments.repair},
+		{.name = "state-dir", .text = &arguments.state_directory},
+		{.name = NULL},
+	};
 	bool done;
-	int status = (int)parse(&arguments, argc, argv, &done);
+	int status;
 
-	if (!done) {
-		status = (int)bare_volume_open(
-			verb, arguments.target, arguments.options, !arguments.repair, &volume);
-		status = status == ADMIN_OK ? check(&arguments, &volume) : NOT_DONE;
-		bare_volume_close(&volume);
-	}
-	text_list_free(arguments.options);
-	text_list_free(arguments.accounts);
+	arguments.common.options = options;
+	status = (int)verb_parse(&arguments.common, argc, argv, &done);
+	if (!done)
+		status = open_and_check(&arguments);
+	text_list_free(arguments.common.backend_options);
 	return (enum admin_status)status;
 }
 

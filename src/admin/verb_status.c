@@ -262,9 +262,9 @@ static enum admin_status run(const struct admin_verb *verb, int argc, char **arg
 	uint64_t limit = DEFAULT_ACCOUNTS;
 	bool accounts = false, done;
 	const struct verb_option options[] = {
-		{"accounts", &accounts, NULL, NULL},
-		{"limit", NULL, take_limit, &limit},
-		{NULL, NULL, NULL, NULL},
+		{.name = "accounts", .flag = &accounts},
+		{.name = "limit", .take = take_limit, .value = &limit},
+		{.name = NULL},
 	};
 	struct verb_arguments arguments = {.verb = verb, .options = options, .takes_words = true};
 	enum admin_status status = verb_parse(&arguments, argc, argv, &done);

@@ -210,6 +210,11 @@ int backend_copy_wait(struct backend *b, const char *from, const char *to);
 int backend_remove_wait(struct backend *b, const char *key);
 int backend_list_wait(struct backend *b, const char *prefix, const char *continuation,
 	size_t max_entries, struct backend_result *ret);
+
+/* As those above, but made as `how` says, whose `done` and `arg` are not looked at. */
+int backend_remove_wait_as(struct backend *b, const char *key, const struct backend_call *how);
+int backend_list_wait_as(struct backend *b, const char *prefix, const char *continuation,
+	size_t max_entries, const struct backend_call *how, struct backend_result *ret);
 void backend_result_done(struct backend_result *result);
 
 /* Calls with this cancellation that wait (in a queue, or between two attempts) end at once with

@@ -25,12 +25,21 @@ static void wake(struct backend_result *result, void *arg)
 	lock_release(&waiter->lock);
 }
 
-static struct backend_call waiter_init(struct waiter *waiter, enum backend_priority priority)
+static struct backend_call waiter_init_as(struct waiter *waiter, const struct backend_call *how)
 {
+	struct backend_call call = *how;
+
 	*waiter = (struct waiter){.is_done = false};
 	lock_init(&waiter->lock);
 	lock_condition_init(&waiter->changed);
-	return (struct backend_call){.priority = priority, .done = wake, .arg = waiter};
+	call.done = wake;
+	call.arg = waiter;
+	return call;
+}
+
+static struct backend_call waiter_init(struct waiter *waiter, enum backend_priority priority)
+{
+	return waiter_init_as(waiter, &(struct backend_call){.priority = priority});
 }
 
 static int waiter_finish(struct waiter *waiter, struct backend_result *ret)
@@ -87,10 +96,10 @@ int backend_copy_wait(struct backend *b, const char *from, const char *to)
 	return r;
 }
 
-int backend_remove_wait(struct backend *b, const char *key)
+int backend_remove_wait_as(struct backend *b, const char *key, const struct backend_call *how)
 {
 	struct waiter waiter;
-	struct backend_call call = waiter_init(&waiter, BACKEND_COMMIT);
+	struct backend_call call = waiter_init_as(&waiter, how);
 	struct backend_result result;
 	int r;
 
@@ -100,12 +109,27 @@ int backend_remove_wait(struct backend *b, const char *key)
 	return r;
 }
 
-int backend_list_wait(struct backend *b, const char *prefix, const char *continuation,
-	size_t max_entries, struct backend_result *ret)
+int backend_remove_wait(struct backend *b, const char *key)
+{
+	const struct backend_call how = {.priority = BACKEND_COMMIT};
+
+	return backend_remove_wait_as(b, key, &how);
+}
+
+int backend_list_wait_as(struct backend *b, const char *prefix, const char *continuation,
+	size_t max_entries, const struct backend_call *how, struct backend_result *ret)
 {
 	struct waiter waiter;
-	struct backend_call call = waiter_init(&waiter, BACKEND_READER);
+	struct backend_call call = waiter_init_as(&waiter, how);
 
 	backend_list(b, prefix, continuation, max_entries, &call);
 	return waiter_finish(&waiter, ret);
+}
+
+int backend_list_wait(struct backend *b, const char *prefix, const char *continuation,
+	size_t max_entries, struct backend_result *ret)
+{
+	const struct backend_call how = {.priority = BACKEND_READER};
+
+	return backend_list_wait_as(b, prefix, continuation, max_entries, &how, ret);
 }

@@ -2,18 +2,16 @@
 #include "cache/body_object.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
-#include "util/account_path.h"
 #include "util/checksum.h"
 #include "util/cleanup.h"
 #include "util/codec.h"
 
 #define MAGIC "MFSBODY" /* and its NUL */
 #define MAGIC_BYTES 8
-#define FOLDER "body/"
+#define FOLDER "body"
 #define COMPRESSION_LEVEL 1
 #define MIN_COMPRESSED_BYTES 256 /* smaller bodies are not tried */
 
@@ -249,21 +247,10 @@ int body_object_decode(const void *object, size_t size_bytes, const struct uuid 
 
 void body_object_key(uint64_t account, const struct uuid *id, char key[BODY_OBJECT_KEY_BYTES])
 {
-	char path[ACCOUNT_PATH_BYTES], uuid[UUID_TEXT_BYTES];
-
-	account_path_format(account, path);
-	uuid_format(id, uuid);
-	snprintf(key, BODY_OBJECT_KEY_BYTES, "%s/" FOLDER "%s", path, uuid);
+	account_path_key(account, FOLDER, id, key);
 }
 
 bool body_object_parse_key(const char *key, uint64_t *ret_account, struct uuid *ret_id)
 {
-	uint64_t account;
-	const char *rest = account_path_parse(key, &account);
-
-	if (rest == NULL || strncmp(rest, FOLDER, strlen(FOLDER)) != 0 ||
-		!uuid_parse(rest + strlen(FOLDER), ret_id))
-		return false;
-	*ret_account = account;
-	return true;
+	return account_path_parse_key(key, FOLDER, ret_account, ret_id);
 }

@@ -10,13 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
+#include "util/account_path.h"
 #include "util/uuid.h"
 
 #define BODY_OBJECT_FORMAT_VERSION 1
 #define BODY_OBJECT_HEADER_BYTES 72
 #define BODY_OBJECT_MAX_BYTES (16U << 20) /* of content; larger bodies are cut into several */
 #define BODY_OBJECT_MAX_PARTS 64
-#define BODY_OBJECT_KEY_BYTES 96
+#define BODY_OBJECT_KEY_BYTES ACCOUNT_PATH_KEY_BYTES
 
 enum body_object_encoding {
 	BODY_OBJECT_RAW = 0,

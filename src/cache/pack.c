@@ -3,18 +3,16 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
-#include "util/account_path.h"
 #include "util/checksum.h"
 #include "util/cleanup.h"
 #include "util/codec.h"
 
 #define MAGIC "MFSPACK" /* and its NUL */
 #define MAGIC_BYTES 8
-#define FOLDER "pack/"
+#define FOLDER "pack"
 
 /* Packs are made in the background and read for years. */
 #define COMPRESSION_LEVEL 3
@@ -379,21 +377,10 @@ int pack_decode_content(const void *stored, size_t stored_bytes, uint8_t encodin
 
 void pack_key(uint64_t account, const struct uuid *id, char key[PACK_KEY_BYTES])
 {
-	char path[ACCOUNT_PATH_BYTES], uuid[UUID_TEXT_BYTES];
-
-	account_path_format(account, path);
-	uuid_format(id, uuid);
-	snprintf(key, PACK_KEY_BYTES, "%s/" FOLDER "%s", path, uuid);
+	account_path_key(account, FOLDER, id, key);
 }
 
 bool pack_parse_key(const char *key, uint64_t *ret_account, struct uuid *ret_id)
 {
-	uint64_t account;
-	const char *rest = account_path_parse(key, &account);
-
-	if (rest == NULL || strncmp(rest, FOLDER, strlen(FOLDER)) != 0 ||
-		!uuid_parse(rest + strlen(FOLDER), ret_id))
-		return false;
-	*ret_account = account;
-	return true;
+	return account_path_parse_key(key, FOLDER, ret_account, ret_id);
 }

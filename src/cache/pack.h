@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
+#include "util/account_path.h"
 #include "util/uuid.h"
 
 #define PACK_FORMAT_VERSION 1
@@ -20,7 +21,7 @@
 #define PACK_MAX_BYTES (32U << 20) /* of the whole object */
 #define PACK_MAX_ENTRIES 65536U
 #define PACK_MAX_CONTENT_BYTES (4U << 20) /* of one body, or piece of one */
-#define PACK_KEY_BYTES 96
+#define PACK_KEY_BYTES ACCOUNT_PATH_KEY_BYTES
 
 enum pack_encoding {
 	PACK_RAW = 0,

@@ -8,8 +8,6 @@
 #include "replication/fetch_queue.h"
 #include "util/message.h"
 
-/* It was listed, and then was not there. */
-
 /* ---- what there is */
 
 static int add_segment(struct catalogue *c, const struct position *position)
@@ -53,14 +51,16 @@ static bool is_cancelled(const struct catalogue *c)
 /* Listings sort as positions do. */
 static int list_segments(struct catalogue *c, char **ret_message)
 {
+	const struct backend_call how = {
+		.priority = c->options.priority, .cancellation = c->options.cancellation};
 	char *continuation = NULL;
 	int r;
 
 	do {
 		struct backend_result page;
 
-		r = fetch_queue_list(c->options.backend, c->options.priority,
-			c->options.cancellation, "journal/", continuation, &page);
+		r = backend_list_wait_as(c->options.backend, "journal/", continuation,
+			BACKEND_LIST_MAX_ENTRIES, &how, &page);
 		if (r < 0) {
 			free(continuation);
 			return message_set(

@@ -92,6 +92,8 @@ static int add_numbers(
 int catalogue_list_checkpoints(const struct catalogue *c, uint32_t account,
 	struct catalogue_numbers *ret, char **ret_message)
 {
+	const struct backend_call how = {
+		.priority = c->options.priority, .cancellation = c->options.cancellation};
 	char path[ACCOUNT_PATH_BYTES], prefix[POSITION_CHECKPOINT_KEY_BYTES];
 	CLEANUP_FREE char *continuation = NULL;
 	struct backend_result page;
@@ -101,8 +103,8 @@ int catalogue_list_checkpoints(const struct catalogue *c, uint32_t account,
 	account_path_format(account, path);
 	snprintf(prefix, sizeof(prefix), "%s/checkpoint/", path);
 	do {
-		r = fetch_queue_list(c->options.backend, c->options.priority,
-			c->options.cancellation, prefix, continuation, &page);
+		r = backend_list_wait_as(c->options.backend, prefix, continuation,
+			BACKEND_LIST_MAX_ENTRIES, &how, &page);
 		if (r < 0) {
 			free(TAKE_PTR(ret->numbers));
 			return message_set(ret_message, r, "cannot list the checkpoints in %s: %s",

@@ -46,9 +46,4 @@ int fetch_queue_read(struct backend *backend, enum backend_priority priority,
 	struct backend_cancellation *cancellation, const char *key, uint64_t offset,
 	size_t size_bytes, struct fetch_queue_result *ret);
 
-/* One page of a listing, likewise; backend_result_done(). */
-int fetch_queue_list(struct backend *backend, enum backend_priority priority,
-	struct backend_cancellation *cancellation, const char *prefix, const char *continuation,
-	struct backend_result *ret);
-
 #endif

@@ -3,67 +3,26 @@
  * priority, and ended by keeper_stop().
  */
 #include <config.h>
-#include "replication/fetch_queue.h"
 #include "replication/keeper_private.h"
 
-struct waiting {
-	struct lock lock;
-	struct lock_condition changed;
-	bool is_done;
-	struct backend_result result;
-};
-
-static void note_done(struct backend_result *result, void *arg)
+static struct backend_call how(struct keeper *k)
 {
-	struct waiting *w = arg;
-
-	lock_acquire(&w->lock);
-	w->result = *result;
-	w->is_done = true;
-	*result = (struct backend_result){.error = result->error};
-	lock_condition_signal(&w->changed);
-	lock_release(&w->lock);
-}
-
-static struct backend_call begin(struct keeper *k, struct waiting *w)
-{
-	*w = (struct waiting){.is_done = false};
-	lock_init(&w->lock);
-	lock_condition_init(&w->changed);
-	return (struct backend_call){.priority = BACKEND_BACKGROUND,
-		.done = note_done,
-		.arg = w,
-		.cancellation = &k->cancellation};
-}
-
-static int end(struct waiting *w, struct backend_result *ret)
-{
-	lock_acquire(&w->lock);
-	while (!w->is_done)
-		lock_condition_wait(&w->changed, &w->lock);
-	lock_release(&w->lock);
-	lock_condition_done(&w->changed);
-	lock_done(&w->lock);
-	*ret = w->result;
-	return ret->error;
+	return (struct backend_call){
+		.priority = BACKEND_BACKGROUND, .cancellation = &k->cancellation};
 }
 
 int keeper_call_remove(struct keeper *k, const char *key)
 {
-	struct waiting w;
-	struct backend_call call = begin(k, &w);
-	struct backend_result result;
-	int r;
+	const struct backend_call call = how(k);
 
-	backend_remove(k->options.backend, key, &call);
-	r = end(&w, &result);
-	backend_result_done(&result);
-	return r;
+	return backend_remove_wait_as(k->options.backend, key, &call);
 }
 
 int keeper_call_list(
 	struct keeper *k, const char *prefix, const char *continuation, struct backend_result *ret)
 {
-	return fetch_queue_list(k->options.backend, BACKEND_BACKGROUND, &k->cancellation, prefix,
-		continuation, ret);
+	const struct backend_call call = how(k);
+
+	return backend_list_wait_as(
+		k->options.backend, prefix, continuation, BACKEND_LIST_MAX_ENTRIES, &call, ret);
 }

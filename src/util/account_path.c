@@ -43,3 +43,27 @@ const char *account_path_parse(const char *key, uint64_t *ret_account)
 	*ret_account = account;
 	return key + head + digits + 1;
 }
+
+void account_path_key(uint64_t account, const char *folder, const struct uuid *id,
+	char key[ACCOUNT_PATH_KEY_BYTES])
+{
+	char path[ACCOUNT_PATH_BYTES], uuid[UUID_TEXT_BYTES];
+
+	account_path_format(account, path);
+	uuid_format(id, uuid);
+	(void)snprintf(key, ACCOUNT_PATH_KEY_BYTES, "%s/%s/%s", path, folder, uuid);
+}
+
+bool account_path_parse_key(
+	const char *key, const char *folder, uint64_t *ret_account, struct uuid *ret_id)
+{
+	uint64_t account;
+	const char *rest = account_path_parse(key, &account);
+	size_t length = strlen(folder);
+
+	if (rest == NULL || strncmp(rest, folder, length) != 0 || rest[length] != '/' ||
+		!uuid_parse(rest + length + 1, ret_id))
+		return false;
+	*ret_account = account;
+	return true;
+}

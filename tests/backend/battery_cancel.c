@@ -213,6 +213,9 @@ START_TEST(test_cancelled_before_the_call)
 {
 	struct iovec part = {(void *)(uintptr_t) "text", 4};
 	struct backend_cancellation cancellation = {.is_cancelled = false};
+	const struct backend_call how = {
+		.priority = BACKEND_BACKGROUND, .cancellation = &cancellation};
+	struct backend_result page;
 	struct tally tally;
 	struct backend_call call;
 
@@ -225,6 +228,10 @@ START_TEST(test_cancelled_before_the_call)
 	ck_assert_uint_eq(tally.n_cancelled, 6);
 	assert_absent("key");
 	tally_done(&tally);
+	ck_assert_int_eq(backend_remove_wait_as(battery_backend, "key", &how), -ECANCELED);
+	ck_assert_int_eq(
+		backend_list_wait_as(battery_backend, "", NULL, 10, &how, &page), -ECANCELED);
+	backend_result_done(&page);
 	ck_assert_int_eq(battery_put(battery_backend, "key", "text", NULL, NULL), 0);
 	battery_assert_is(battery_backend, "key", "text");
 }

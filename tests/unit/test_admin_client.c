@@ -16,6 +16,7 @@
 #include "admin/verb.h"
 #include "util/clock.h"
 #include "util/parse_number.h"
+#include "util/text_list.h"
 
 #define CHUNKED                                  \
 	"HTTP/1.1 200 OK\r\n"                    \
@@ -286,6 +287,7 @@ END_TEST
 struct parsed {
 	bool force;
 	uint64_t limit;
+	const char *room;
 	struct verb_arguments arguments;
 	enum admin_status status;
 	bool done;
@@ -293,14 +295,15 @@ struct parsed {
 
 #define MAX_WORDS 8
 
-static struct parsed parse(const char *const *words, bool takes_words)
+static struct parsed parse_as(const struct verb_arguments *as, const char *const *words)
 {
 	static char texts[MAX_WORDS][32], *argv[MAX_WORDS + 1];
 	static struct parsed p;
 	static const struct verb_option options[] = {
-		{"force", &p.force, NULL, NULL},
-		{"limit", NULL, parse_number_size_bytes, &p.limit},
-		{NULL, NULL, NULL, NULL},
+		{.name = "force", .flag = &p.force},
+		{.name = "limit", .take = parse_number_size_bytes, .value = &p.limit},
+		{.name = "room", .text = &p.room},
+		{.name = NULL},
 	};
 	int n = 0;
 
@@ -311,10 +314,18 @@ static struct parsed parse(const char *const *words, bool takes_words)
 	}
 	argv[n] = NULL;
 	p = (struct parsed){.limit = 7};
-	p.arguments = (struct verb_arguments){
-		.verb = &verb, .options = options, .takes_words = takes_words};
+	p.arguments = *as;
+	p.arguments.verb = &verb;
+	p.arguments.options = options;
 	p.status = verb_parse(&p.arguments, n, argv, &p.done);
 	return p;
+}
+
+static struct parsed parse(const char *const *words, bool takes_words)
+{
+	struct verb_arguments as = {.takes_words = takes_words};
+
+	return parse_as(&as, words);
 }
 
 #define WORDS(...) ((const char *const[]){"frob", __VA_ARGS__, NULL})
@@ -354,6 +365,34 @@ START_TEST(test_wrong_command_lines)
 	ck_assert_int_eq(parse(WORDS("--what", "/mnt"), true).status, ADMIN_USAGE);
 	ck_assert_int_eq(parse(WORDS("--force=1", "/mnt"), true).status, ADMIN_USAGE);
 	ck_assert(parse(WORDS("--what", "/mnt"), true).done);
+	ck_assert_int_eq(parse(WORDS("-o", "a", "/mnt"), true).status, ADMIN_USAGE);
+	ck_assert_int_eq(parse(WORDS("/mnt", "--room"), true).status, ADMIN_USAGE);
+}
+END_TEST
+
+/* Of a verb that opens a backend itself. */
+START_TEST(test_backend_command_lines)
+{
+	static const char *const wanted[] = {"URL", "KEY", NULL};
+	const struct verb_arguments as = {.wanted = wanted, .takes_backend_options = true};
+	struct parsed p =
+		parse_as(&as, WORDS("-o", "a=1,b\\,c", "file:///x", "-od", "--room=/tmp/r", "key"));
+
+	ck_assert(!p.done);
+	ck_assert_str_eq(p.room, "/tmp/r");
+	ck_assert_str_eq(p.arguments.target, "file:///x");
+	ck_assert_uint_eq(p.arguments.n_words, 1);
+	ck_assert_str_eq(p.arguments.words[0], "key");
+	ck_assert_uint_eq(text_list_length(p.arguments.backend_options), 3);
+	ck_assert_str_eq(p.arguments.backend_options[0], "a=1");
+	ck_assert_str_eq(p.arguments.backend_options[1], "b,c");
+	ck_assert_str_eq(p.arguments.backend_options[2], "d");
+	text_list_free(p.arguments.backend_options);
+	ck_assert_int_eq(parse_as(&as, WORDS("file:///x")).status, ADMIN_USAGE);
+	ck_assert_int_eq(parse_as(&as, WORDS("file:///x", "key", "more")).status, ADMIN_USAGE);
+	p = parse_as(&as, WORDS("-o", "a,b\\", "file:///x", "key"));
+	ck_assert_int_eq(p.status, ADMIN_USAGE);
+	text_list_free(p.arguments.backend_options);
 }
 END_TEST
 
@@ -374,6 +413,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_another_version);
 	tcase_add_test(tc, test_command_lines);
 	tcase_add_test(tc, test_wrong_command_lines);
+	tcase_add_test(tc, test_backend_command_lines);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
