@@ -90,8 +90,9 @@ static void print_state(const struct export *e)
 			"asked for is not there any more\n",
 			tree_times_text(e->state.time_ms, text));
 	if (e->state.is_uncertain)
-		fprintf(stderr, "mailfs-admin: warning: a segment of the journal is missing or "
-				"damaged: the last changes may be missing\n");
+		fprintf(stderr, "mailfs-admin: warning: a segment of the journal, or the newest "
+				"checkpoint, is missing or damaged: the last changes may be "
+				"missing\n");
 }
 
 static void print_answer(const struct export *e)

@@ -13,7 +13,8 @@
  * Checkpoints are looked for account by account, since a listing of all accounts would have all
  * their objects in it. A checkpoint's position is that of the account's latest segment by then, so
  * the chain meets it. What does not lead to it is older, if it leads to the account's beginning or
- * to what was removed; anything else is damage, and so is what claims to be newer.
+ * to what was removed; anything else is damage, and so is what claims to be newer. A checkpoint
+ * that cannot be used is passed over when the one before it and the segments since lead as far.
  *
  * Immutable once loaded, so for many threads. Memory: about 200 bytes for each segment and 120 for
  * each section.
@@ -116,15 +117,17 @@ struct catalogue_plan {
 	 * here any more; the state is that of time_ms. */
 	bool is_early;
 
-	/* Behind `last` its journal has a hole, where changes of this account may have been. */
+	/* Changes behind `last` may be lost: its journal has a hole there, or a newer checkpoint
+	 * cannot be read, and nothing follows the one that was taken. */
 	bool is_uncertain;
-	struct position uncertain_from;
+	struct position uncertain_from; /* the hole, unless it is the checkpoint */
+	uint64_t uncertain_checkpoint;  /* its number; 0: it is the hole */
 };
 
 /* Blocks for a listing and a read. -ENOENT: nothing is known of the account, or nothing that is old
- * enough. -EBADMSG: segments
- * that it needs are missing or damaged, and *ret_message (malloc()ed) says from which position on.
- * Errors of the backend; -ENOMEM. */
+ * enough. -EBADMSG: segments that it needs are missing or damaged, or its newest checkpoint is and
+ * no other way leads as far; *ret_message (malloc()ed) says from which position on, or which
+ * checkpoint. Errors of the backend; -ENOMEM. */
 int catalogue_plan(const struct catalogue *catalogue, uint32_t account,
 	enum backend_priority priority, struct catalogue_plan *ret, char **ret_message);
 void catalogue_plan_done(struct catalogue_plan *plan);
@@ -133,7 +136,7 @@ void catalogue_plan_done(struct catalogue_plan *plan);
  * had; and so are the cuts behind the newest one. */
 struct catalogue_times {
 	int64_t *checkpoints_ms; /* newest first; owned: catalogue_times_done() */
-	size_t n_checkpoints;    /* damaged ones are left out */
+	size_t n_checkpoints;    /* damaged ones, and without all parts, are left out */
 	size_t n_segments;       /* with changes of the account */
 	int64_t oldest_segment_ms, newest_segment_ms;
 };

@@ -61,11 +61,14 @@ static int add_number(struct catalogue_numbers *numbers, uint64_t number)
 	return 0;
 }
 
-/* Parts are listed behind what they belong to; those that nothing names are of no interest. */
-static void add_part(struct catalogue_numbers *numbers, uint64_t number)
+/* Parts are listed in order, behind what they belong to. One behind a gap, or that nothing names,
+ * stands for no other. */
+static void add_part(struct catalogue_numbers *numbers, uint64_t number, uint16_t part)
 {
-	if (numbers->n > 0 && numbers->numbers[numbers->n - 1].number == number)
-		numbers->numbers[numbers->n - 1].n_parts++;
+	struct catalogue_number *last = numbers->n > 0 ? &numbers->numbers[numbers->n - 1] : NULL;
+
+	if (last != NULL && last->number == number && part == last->n_parts + 1)
+		last->n_parts++;
 }
 
 static int add_numbers(
@@ -82,7 +85,7 @@ static int add_numbers(
 			account != wanted)
 			continue;
 		if (part > 0)
-			add_part(numbers, number);
+			add_part(numbers, number, part);
 		else
 			r = add_number(numbers, number);
 	}
@@ -140,8 +143,10 @@ int catalogue_read_checkpoint(const struct catalogue *c, uint32_t account, uint6
 		free(result.data);
 		if (r != -EAGAIN)
 			break;
-		if (needed_bytes <= size_bytes || needed_bytes > result.object_size_bytes)
+		if (needed_bytes <= size_bytes || needed_bytes > result.object_size_bytes) {
+			*ret_problem = "it is shorter than its directory";
 			return -EBADMSG;
+		}
 		size_bytes = needed_bytes;
 	}
 	if (r == 0 && memcmp(ret->volume.bytes, c->options.volume.bytes, UUID_BYTES)) {
@@ -150,6 +155,11 @@ int catalogue_read_checkpoint(const struct catalogue *c, uint32_t account, uint6
 		return -EBADMSG;
 	}
 	return r;
+}
+
+bool catalogue_is_whole(const struct catalogue_number *number, const struct checkpoint *checkpoint)
+{
+	return checkpoint->n_parts <= number->n_parts;
 }
 
 /* ---- what there is */
@@ -172,7 +182,9 @@ static int add_checkpoint_times(const struct catalogue *c, uint32_t account,
 		r = catalogue_read_checkpoint(c, account, numbers.numbers[i - 1].number,
 			c->options.priority, &checkpoint, &problem);
 		if (r == 0) {
-			times->checkpoints_ms[times->n_checkpoints++] = checkpoint.created_ms;
+			if (catalogue_is_whole(&numbers.numbers[i - 1], &checkpoint))
+				times->checkpoints_ms[times->n_checkpoints++] =
+					checkpoint.created_ms;
 			checkpoint_done(&checkpoint);
 		}
 		if (r == -EBADMSG || r == -ENOENT)

@@ -12,7 +12,6 @@
 #include "replication/catalogue_private.h"
 #include "replication/checkpoint.h"
 #include "util/cleanup.h"
-#include "util/log.h"
 #include "util/message.h"
 
 enum item_state {
@@ -32,11 +31,9 @@ struct planner {
 	enum backend_priority priority;
 	const struct catalogue_item *items; /* of the account */
 	size_t n_items;
-	struct checkpoint checkpoint; /* if there is one */
-	bool has_checkpoint;
+	struct catalogue_choice choice;      /* of its checkpoint */
 	enum item_state *states;             /* of the items */
 	bool is_early;                       /* some that are broken were left out */
-	bool skipped_newer;                  /* there is a newer checkpoint, which is damaged */
 	const struct catalogue_item **chain; /* those that are needed, the last one first */
 	size_t n_chain;
 	char **ret_message;
@@ -47,68 +44,6 @@ void catalogue_plan_done(struct catalogue_plan *plan)
 	free(plan->sections);
 	plan->sections = NULL;
 	plan->n_sections = 0;
-}
-
-/* ---- the newest checkpoint */
-
-/* Whether it is what the account is to be built upon. */
-static bool is_wanted(struct planner *p)
-{
-	int64_t not_after_ms = p->c->options.not_after_ms;
-
-	p->has_checkpoint = not_after_ms == 0 || p->checkpoint.created_ms <= not_after_ms;
-	if (!p->has_checkpoint)
-		checkpoint_done(&p->checkpoint);
-	return p->has_checkpoint;
-}
-
-/* With all its parts: one whose put was given up, and its parts removed, may have come late. */
-static int read_whole(
-	struct planner *p, const struct catalogue_number *number, const char **ret_problem)
-{
-	int r = catalogue_read_checkpoint(
-		p->c, p->account, number->number, p->priority, &p->checkpoint, ret_problem);
-
-	if (r < 0 || p->checkpoint.n_parts <= number->n_parts)
-		return r;
-	checkpoint_done(&p->checkpoint);
-	*ret_problem = "parts of it are missing";
-	return -EBADMSG;
-}
-
-/* One that is damaged, or was removed since the listing, is as good as none, if the segments since
- * the one before it are still there. */
-static int choose_checkpoint(struct planner *p, const struct catalogue_numbers *numbers)
-{
-	unsigned int tried = 0;
-	int r = 0;
-
-	for (size_t i = numbers->n; r == 0 && i > 0 && tried < CATALOGUE_CHECKPOINTS_TRIED; i--) {
-		const char *problem = "it is missing";
-
-		r = read_whole(p, &numbers->numbers[i - 1], &problem);
-		if (r == 0 && is_wanted(p))
-			break;
-		if (r != -EBADMSG && r != -ENOENT)
-			continue;
-		p->skipped_newer = true;
-		tried++;
-		log_error("checkpoint %" PRIu64 " of account %" PRIu32 " cannot be used: %s",
-			numbers->numbers[i - 1].number, p->account, problem);
-		r = 0;
-	}
-	return r;
-}
-
-static int find_checkpoint(struct planner *p)
-{
-	struct catalogue_numbers numbers;
-	int r = catalogue_list_checkpoints(p->c, p->account, &numbers, p->ret_message);
-
-	if (r == 0)
-		r = choose_checkpoint(p, &numbers);
-	free(numbers.numbers);
-	return r;
 }
 
 /* ---- the chain of segments */
@@ -133,8 +68,9 @@ static int64_t created_ms(const struct planner *p, const struct catalogue_item *
 /* The checkpoint has it. */
 static bool is_included(const struct planner *p, const struct position *position)
 {
-	return p->has_checkpoint && position_same_journal(position, &p->checkpoint.position) &&
-	       position->sequence <= p->checkpoint.position.sequence;
+	return p->choice.has_checkpoint &&
+	       position_same_journal(position, &p->choice.checkpoint.position) &&
+	       position->sequence <= p->choice.checkpoint.position.sequence;
 }
 
 static int compare_positions(const struct position *a, const struct position *b)
@@ -219,20 +155,26 @@ static enum item_state state_at_end(const struct planner *p, size_t i)
 	const struct directory_entry *entry = entry_of(p, &p->items[i]);
 
 	if (!entry->has_previous)
-		return p->has_checkpoint ? OLD : NEEDED;
+		return p->choice.has_checkpoint ? OLD : NEEDED;
 	if (is_included(p, &entry->previous))
 		return NEEDED;
 	if (before(p, i) !=
 		NONE) /* a second continuation of what is in the checkpoint, or goes on */
 		return p->states[before(p, i)] == INCLUDED ? BROKEN : UNKNOWN;
-	return p->has_checkpoint && was_removed(p, &entry->previous) ? OLD : BROKEN;
+	return p->choice.has_checkpoint && was_removed(p, &entry->previous) ? OLD : BROKEN;
+}
+
+/* There is a newer checkpoint, which cannot be used. */
+static bool has_skipped(const struct planner *p)
+{
+	return p->choice.n_lost > 0 || p->choice.n_unreadable > 0;
 }
 
 /* Nothing may be taken for old that is newer than the checkpoint. */
 static enum item_state check_age(const struct planner *p, size_t i, enum item_state state)
 {
 	if (state == OLD &&
-		(p->skipped_newer || created_ms(p, &p->items[i]) >= p->checkpoint.created_ms))
+		(has_skipped(p) || created_ms(p, &p->items[i]) >= p->choice.checkpoint.created_ms))
 		return BROKEN;
 	return state;
 }
@@ -342,7 +284,69 @@ static int follow_chain(struct planner *p)
 	return 0;
 }
 
+/* ---- the checkpoints that were passed over */
+
+static int lost(struct planner *p, const struct catalogue_lost *lost)
+{
+	char key[POSITION_CHECKPOINT_KEY_BYTES];
+
+	position_checkpoint_key(p->account, lost->number, key);
+	return message_set(p->ret_message, -EBADMSG,
+		"account %" PRIu32 " cannot be restored: parts of %s are missing, and so are "
+		"segments up to there",
+		p->account, key);
+}
+
+static bool is_there(const struct planner *p, const struct position *position)
+{
+	const struct catalogue_item *item = find_item(p, position);
+	enum item_state state = item != NULL ? p->states[item - p->items] : UNKNOWN;
+
+	return is_included(p, position) || state == INCLUDED || state == NEEDED;
+}
+
+/* A checkpoint whose put was given up, and its parts removed, may have come late. Nothing was
+ * removed for its sake, so the segments up to its position are there: it is as good as none. Where
+ * they are not, it was whole once, and the one before it is too old. */
+static int check_lost(struct planner *p)
+{
+	for (unsigned int i = 0; i < p->choice.n_lost; i++) {
+		if (is_there(p, &p->choice.lost[i].position))
+			continue;
+		if (p->c->options.not_after_ms == 0)
+			return lost(p, &p->choice.lost[i]);
+		p->is_early = true;
+	}
+	return 0;
+}
+
+/* Neither a checkpoint nor a segment. */
+static int nothing(struct planner *p)
+{
+	char key[POSITION_CHECKPOINT_KEY_BYTES];
+
+	if (p->choice.n_lost > 0)
+		return lost(p, &p->choice.lost[0]);
+	if (p->choice.n_unreadable == 0)
+		return -ENOENT;
+	position_checkpoint_key(p->account, p->choice.unreadable, key);
+	return message_set(p->ret_message, -EBADMSG,
+		"account %" PRIu32 " cannot be restored: %s cannot be used: %s", p->account, key,
+		p->choice.problem);
+}
+
 /* ---- the plan */
+
+/* Nobody knows how far a checkpoint went that cannot be read. A journal loses its segments from the
+ * first one on: those that follow the checkpoint before it were not removed, so nor were those
+ * behind them. Where none follow, all may have been removed. */
+static void check_unreadable(struct planner *p, struct catalogue_plan *plan)
+{
+	if (p->choice.n_unreadable == 0 || p->n_chain > 0)
+		return;
+	plan->is_uncertain = true;
+	plan->uncertain_checkpoint = p->choice.unreadable;
+}
 
 static void check_holes(struct planner *p, struct catalogue_plan *plan)
 {
@@ -374,18 +378,18 @@ static void add_section(struct catalogue_plan *plan, const char *key,
 
 static void add_checkpoint(struct planner *p, struct catalogue_plan *plan)
 {
-	const struct directory *directory = &p->checkpoint.directory;
+	const struct directory *directory = &p->choice.checkpoint.directory;
 	char key[POSITION_CHECKPOINT_KEY_BYTES];
 
 	for (uint32_t i = 0; i < directory->n_entries; i++) {
 		position_checkpoint_part_key(
-			p->account, p->checkpoint.number, directory->entries[i].part, key);
+			p->account, p->choice.checkpoint.number, directory->entries[i].part, key);
 		add_section(plan, key, &directory->entries[i], i == 0);
 	}
 	plan->has_checkpoint = true;
-	plan->checkpoint_number = p->checkpoint.number;
-	plan->last = p->checkpoint.position;
-	plan->time_ms = p->checkpoint.created_ms;
+	plan->checkpoint_number = p->choice.checkpoint.number;
+	plan->last = p->choice.checkpoint.position;
+	plan->time_ms = p->choice.checkpoint.created_ms;
 }
 
 static void add_segment(
@@ -404,19 +408,20 @@ static void add_segment(
 
 static int make_plan(struct planner *p, struct catalogue_plan *plan)
 {
-	size_t n = p->has_checkpoint ? p->checkpoint.directory.n_entries : 0;
+	size_t n = p->choice.has_checkpoint ? p->choice.checkpoint.directory.n_entries : 0;
 
 	for (size_t i = 0; i < p->n_chain; i++)
 		n += p->chain[i]->n_entries;
 	plan->sections = calloc(n + 1, sizeof(*plan->sections));
 	if (plan->sections == NULL)
 		return -ENOMEM;
-	if (p->has_checkpoint)
+	if (p->choice.has_checkpoint)
 		add_checkpoint(p, plan);
 	for (size_t i = p->n_chain; i-- > 0;)
 		add_segment(p, p->chain[i], plan);
 	plan->is_early = p->is_early;
 	check_holes(p, plan);
+	check_unreadable(p, plan);
 	return 0;
 }
 
@@ -430,21 +435,20 @@ int catalogue_plan(const struct catalogue *c, uint32_t account, enum backend_pri
 
 	*ret_message = NULL;
 	p.items = catalogue_items(c, account, &p.n_items);
-	r = find_checkpoint(&p);
-	if (r == 0 && !p.has_checkpoint && p.n_items == 0)
-		r = -ENOENT;
+	r = catalogue_choose(c, account, priority, &p.choice, ret_message);
 	if (r == 0)
 		r = mark_items(&p);
 	if (r == 0)
 		r = follow_chain(&p);
-	if (r == 0 && !p.has_checkpoint && p.n_chain == 0)
-		r = -ENOENT;
+	if (r == 0)
+		r = check_lost(&p);
+	if (r == 0 && !p.choice.has_checkpoint && p.n_chain == 0)
+		r = nothing(&p);
 	if (r == 0)
 		r = make_plan(&p, &plan);
 	if (r == 0)
 		*ret = plan;
-	if (p.has_checkpoint)
-		checkpoint_done(&p.checkpoint);
+	catalogue_choice_done(&p.choice);
 	free(p.states);
 	free(p.chain);
 	return r;

@@ -1,5 +1,5 @@
 /*
- * catalogue_private.h: what catalogue.c and catalogue_plan.c share.
+ * catalogue_private.h: what the files of the catalogue share.
  */
 #ifndef MAILFS_REPLICATION_CATALOGUE_PRIVATE_H
 #define MAILFS_REPLICATION_CATALOGUE_PRIVATE_H
@@ -47,11 +47,13 @@ struct catalogue {
 const struct catalogue_item *catalogue_items(
 	const struct catalogue *c, uint32_t account, size_t *ret_n);
 
+struct catalogue_number {
+	uint64_t number;
+	uint32_t n_parts; /* that are there beside it: part 1, and so on to the first gap */
+};
+
 struct catalogue_numbers {
-	struct catalogue_number {
-		uint64_t number;
-		uint32_t n_parts; /* that are there beside it */
-	} * numbers;              /* in ascending order, as they are listed; owned */
+	struct catalogue_number *numbers; /* in ascending order, as they are listed; owned */
 	size_t n, capacity;
 };
 
@@ -63,5 +65,34 @@ int catalogue_list_checkpoints(const struct catalogue *c, uint32_t account,
  * is never freed; -ENOENT. */
 int catalogue_read_checkpoint(const struct catalogue *c, uint32_t account, uint64_t number,
 	enum backend_priority priority, struct checkpoint *ret, const char **ret_problem);
+
+/* All its parts were listed. */
+bool catalogue_is_whole(const struct catalogue_number *number, const struct checkpoint *checkpoint);
+
+/* ---- catalogue_choice.c */
+
+/* A checkpoint that can be read, but lacks parts. */
+struct catalogue_lost {
+	uint64_t number;
+	struct position position;
+};
+
+/* The newest checkpoint that an account can be built upon, and what was passed over for it. */
+struct catalogue_choice {
+	struct checkpoint checkpoint; /* owned: catalogue_choice_done() */
+	bool has_checkpoint;
+	struct catalogue_lost lost[CATALOGUE_CHECKPOINTS_TRIED]; /* newest first */
+	unsigned int n_lost;
+	unsigned int n_unreadable; /* damaged, or gone since they were listed */
+	uint64_t unreadable;       /* the newest one's number */
+	const char *problem;       /* with it; never freed */
+};
+
+/* Newest first, up to CATALOGUE_CHECKPOINTS_TRIED that cannot be used; what is later than
+ * catalogue_options.not_after_ms does not count. Whether passing over was right is the caller's to
+ * find out. Blocks for a listing and reads. Errors of the backend, -EFBIG, -ENOMEM. */
+int catalogue_choose(const struct catalogue *c, uint32_t account, enum backend_priority priority,
+	struct catalogue_choice *ret, char **ret_message);
+void catalogue_choice_done(struct catalogue_choice *choice);
 
 #endif

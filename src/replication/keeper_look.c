@@ -198,7 +198,7 @@ int keeper_load(struct keeper *k)
 #define MAX_LISTED 100000
 
 struct looked {
-	struct keeper_old *old; /* heads, ascending */
+	struct keeper_old *old; /* heads, as keeper_tail.old */
 	size_t n_old;
 	uint64_t highest;
 	char **strays; /* parts without a head */
@@ -293,8 +293,26 @@ static int make_plan(struct keeper *k, uint32_t account, struct looked *l)
 	if (!is_catalogued)
 		return 0;
 	r = catalogue_plan(k->catalogue, account, BACKEND_BACKGROUND, &l->plan, &message);
-	l->has_plan = r == 0;
+	l->has_plan = r == 0 && l->plan.uncertain_checkpoint == 0;
 	return r == -EBADMSG || r == -ENOENT ? 0 : r;
+}
+
+/* What the plan has passed over has replaced nothing: it must not count as the newest one. Nobody
+ * needs it, so it comes first, and goes before what is whole. */
+static void sort_passed_over(struct looked *l)
+{
+	size_t n = 0;
+
+	if (!l->has_plan || !l->plan.has_checkpoint)
+		return;
+	while (n < l->n_old && l->old[l->n_old - 1 - n].number > l->plan.checkpoint_number)
+		n++;
+	for (size_t i = 0; i < n; i++) {
+		struct keeper_old last = l->old[l->n_old - 1];
+
+		memmove(l->old + 1, l->old, (l->n_old - 1) * sizeof(*l->old));
+		l->old[0] = last;
+	}
 }
 
 /* The segments that a plan names, sorted. */
@@ -384,8 +402,10 @@ int keeper_look(struct keeper *k, uint32_t account)
 
 	if (r == 0)
 		r = make_plan(k, account, &l);
-	if (r == 0)
+	if (r == 0) {
+		sort_passed_over(&l);
 		remove_strays(k, &l);
+	}
 	lock_acquire(&k->lock);
 	if (r == 0)
 		r = apply_locked(k, account, &l);

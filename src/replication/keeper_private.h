@@ -47,7 +47,8 @@ struct keeper_tail {
 	size_t n_items, items_capacity;
 	struct keeper_mark *marks;
 	size_t n_marks;
-	struct keeper_old *old; /* ascending; the last is the newest */
+	struct keeper_old
+		*old; /* what nothing is built upon, then ascending; the last is the newest */
 	size_t n_old;
 	uint64_t bytes;      /* of items */
 	uint64_t changed_ms; /* monotonic */

@@ -150,20 +150,32 @@ static int load_sections(struct job *job)
 	return r;
 }
 
+static int refuse_uncertain(struct job *job)
+{
+	char key[POSITION_SEGMENT_KEY_BYTES], checkpoint[POSITION_CHECKPOINT_KEY_BYTES];
+
+	if (job->plan.uncertain_checkpoint != 0) {
+		position_checkpoint_key(job->account, job->plan.uncertain_checkpoint, checkpoint);
+		return message_set(&job->message, -EBADMSG,
+			"account %" PRIu32 " may lack its last changes: %s cannot be read, and no "
+			"segment follows the checkpoint before it",
+			job->account, checkpoint);
+	}
+	position_segment_key(&job->plan.uncertain_from, 0, key);
+	return message_set(&job->message, -EBADMSG,
+		"account %" PRIu32 " may lack changes from %s on: this segment is missing or "
+		"damaged",
+		job->account, key);
+}
+
 static int make_plan(struct job *job)
 {
 	const struct restore_options *o = &job->restore->options;
-	char key[POSITION_SEGMENT_KEY_BYTES];
 	int r = catalogue_plan(
 		o->catalogue, job->account, job->priority, &job->plan, &job->message);
 
-	if (r == 0 && job->plan.is_uncertain && !o->accepts_uncertain) {
-		position_segment_key(&job->plan.uncertain_from, 0, key);
-		return message_set(&job->message, -EBADMSG,
-			"account %" PRIu32 " may lack changes from %s on: this segment is missing "
-			"or damaged",
-			job->account, key);
-	}
+	if (r == 0 && job->plan.is_uncertain && !o->accepts_uncertain)
+		r = refuse_uncertain(job);
 	return r;
 }
 

@@ -13,9 +13,11 @@
 #include "backends/fault_backend.h"
 #include "cache/key.h"
 #include "keeper_kit.h"
+#include "replication/section.h"
 #include "util/clock.h"
 
 #define DEFAULT_ROUNDS 6
+#define RETENTION_MS 4000
 
 /* ---- tests */
 
@@ -187,6 +189,80 @@ START_TEST(test_retention)
 	for (int i = 0; i < 1000 && keeper_kit_count_checkpoints() > 1; i++)
 		clock_sleep_ms(10);
 	ck_assert_uint_eq(keeper_kit_count_checkpoints(), 1);
+	keeper_kit_compare_with_restored();
+}
+END_TEST
+
+/* Of more than one section. */
+static void write_large(uint64_t directory)
+{
+	uint64_t ino = node_fixture_create(keeper_kit.fixture.fs, directory, "dovecot.index.cache");
+	char *data = malloc(2 * SECTION_FULL_BYTES);
+
+	memset(data, 'x', 2 * SECTION_FULL_BYTES);
+	ck_assert_int_eq(
+		node_fixture_write(keeper_kit.fixture.fs, ino, 0, data, 2 * SECTION_FULL_BYTES), 0);
+	free(data);
+}
+
+/* Of account 1. */
+static bool has_checkpoint(uint64_t number)
+{
+	char key[POSITION_CHECKPOINT_KEY_BYTES];
+	struct backend_result head;
+	int r;
+
+	position_checkpoint_key(1, number, key);
+	r = backend_head_wait(keeper_kit.fixture.backend, key, &head);
+	if (r == 0)
+		backend_result_done(&head);
+	ck_assert(r == 0 || r == -ENOENT);
+	return r == 0;
+}
+
+static uint64_t one_checkpoint(unsigned int *seed)
+{
+	struct keeper_account account;
+	uint32_t one = 1;
+
+	keeper_kit_write_file(keeper_kit_account_inode(0), "f", seed);
+	ck_assert_int_eq(keeper_kit_checkpoint(&one, 1), 0);
+	ck_assert(keeper_get_account(keeper_kit.keeper, 1, &account));
+	return account.checkpoint_number;
+}
+
+/* A checkpoint that came when its parts had been removed has replaced nothing: what was there
+ * before it stays until the next one is as old as the retention. It goes itself. */
+START_TEST(test_a_late_checkpoint)
+{
+	uint64_t numbers[3], end_ms;
+	char key[POSITION_CHECKPOINT_KEY_BYTES];
+	unsigned int seed = 6;
+
+	keeper_stop(keeper_kit.keeper);
+	keeper_kit.keeping.retention_ms = RETENTION_MS;
+	keeper_kit.keeping.part_bytes = 512;
+	ck_assert_int_eq(keeper_start(&keeper_kit.keeping, &keeper_kit.keeper), 0);
+	write_large(keeper_kit_account_inode(0));
+	numbers[0] = one_checkpoint(&seed);
+	numbers[1] = one_checkpoint(&seed);
+	keeper_kit_stop_journal();
+	position_checkpoint_part_key(1, numbers[1], 1, key);
+	ck_assert_uint_eq(keeper_kit_count_keys("accounts/", key), 1);
+	ck_assert_int_eq(backend_remove_wait(keeper_kit.fixture.backend, key), 0);
+	clock_sleep_ms(RETENTION_MS + 100);
+	keeper_kit_start_journal();
+	numbers[2] = one_checkpoint(&seed);
+	ck_assert(numbers[0] < numbers[1] && numbers[1] < numbers[2]);
+	end_ms = clock_monotonic_ms() + KEEPER_KIT_PATIENCE_MS;
+	while (has_checkpoint(numbers[1]) && clock_monotonic_ms() < end_ms)
+		clock_sleep_ms(5);
+	ck_assert(!has_checkpoint(numbers[1]));
+	ck_assert(has_checkpoint(numbers[0]) && has_checkpoint(numbers[2]));
+	keeper_kit_compare_with_restored();
+	while (has_checkpoint(numbers[0]) && clock_monotonic_ms() < end_ms)
+		clock_sleep_ms(5);
+	ck_assert(!has_checkpoint(numbers[0]));
 	keeper_kit_compare_with_restored();
 }
 END_TEST
@@ -506,6 +582,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_pinned);
 	tcase_add_test(tc, test_removed_account);
 	tcase_add_test(tc, test_retention);
+	tcase_add_test(tc, test_a_late_checkpoint);
 	tcase_add_test(tc, test_journals_of_before);
 	tcase_add_test(tc, test_owner_of_before);
 	tcase_add_test(tc, test_old_copy_of_the_disk);

@@ -511,35 +511,6 @@ START_TEST(test_old_segments_are_not_needed)
 }
 END_TEST
 
-/* As when the put of a checkpoint was given up, its parts were removed, and then it came. */
-START_TEST(test_a_checkpoint_without_its_parts)
-{
-	static const int none[ACCOUNTS];
-	struct backend_result page;
-	size_t n_parts = 0;
-
-	write_rounds();
-	fill(node_fixture_create(kit.fixture.fs, directories[0][0], "dovecot.index.cache"), 'z', 0,
-		3 * SECTION_FULL_BYTES);
-	kit.uses_parts = true;
-	(void)journal_kit_write(&kit, 0xe);
-	fill(find(directories[1][0], "u.1"), 'y', 100, 100);
-	(void)journal_kit_write(&kit, 0xe);
-	ck_assert_int_eq(backend_list_wait(kit.fixture.backend, "accounts/", NULL, 1000, &page), 0);
-	for (size_t i = 0; i < page.n_entries; i++) {
-		const char *key = page.entries[i].key;
-
-		if (strstr(key, "/checkpoint/0000000000000002.") == NULL)
-			continue;
-		ck_assert_int_eq(backend_remove_wait(kit.fixture.backend, key), 0);
-		n_parts++;
-	}
-	backend_result_done(&page);
-	ck_assert_uint_gt(n_parts, 0);
-	expect_damage(none, 0);
-}
-END_TEST
-
 /* What leads from the old journal to the checkpoint was removed with what it includes. What leads
  * from the checkpoint to the end was not. */
 START_TEST(test_removed_segments)
@@ -570,25 +541,6 @@ START_TEST(test_removed_segments)
 }
 END_TEST
 
-/* A damaged checkpoint costs nothing as long as there is another way. */
-START_TEST(test_damaged_checkpoint)
-{
-	char key[POSITION_CHECKPOINT_KEY_BYTES];
-	struct iovec part = {(char[]){"damaged"}, 7};
-	struct backend_result put;
-	static const int none[ACCOUNTS];
-
-	write_rounds();
-	(void)journal_kit_write(&kit, 0x2);
-	fill(find(directories[0][0], "u.0"), 'y', 100, 100);
-	(void)journal_kit_write(&kit, 0x2);
-	position_checkpoint_key(1, _i == 0 ? 2 : 1, key);
-	ck_assert_int_eq(backend_put_wait(kit.fixture.backend, key, &part, 1, NULL, &put), 0);
-	backend_result_done(&put);
-	expect_damage(none, 0);
-}
-END_TEST
-
 Suite *test_suite(void)
 {
 	Suite *suite = suite_create("restore");
@@ -606,9 +558,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_uncertain);
 	tcase_add_test(tc, test_behind_the_seal);
 	tcase_add_test(tc, test_old_segments_are_not_needed);
-	tcase_add_test(tc, test_a_checkpoint_without_its_parts);
 	tcase_add_loop_test(tc, test_removed_segments, 0, 2);
-	tcase_add_loop_test(tc, test_damaged_checkpoint, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
