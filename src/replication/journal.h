@@ -4,10 +4,11 @@
  *
  * A thread (`mfs-journal`) cuts the node's changes, at most commit_interval_ms after the first of
  * them, or commit_window_ms after somebody began to wait; makes a segment of each cut, and puts it
- * if it is absent. Several are in flight; they count in their order. A put that fails is tried
- * again for as long as it takes: no segment is given up, and nothing behind it completes before it.
- * While max_in_flight segments or JOURNAL_MEMORY_BYTES of content are on their way no new cut is
- * made, and the node gathers its changes. A journal without changes puts nothing.
+ * if it is absent. While others are in flight a cut for those who wait gathers more of them, at
+ * most for as long as a put takes (journal_thread.c). They count in their order. A put that fails
+ * is tried again for as long as it takes: no segment is given up, and nothing behind it completes
+ * before it. While max_in_flight segments or JOURNAL_MEMORY_BYTES of content are on their way no
+ * new cut is made, and the node gathers its changes. A journal without changes puts nothing.
  *
  * Where another has written the next segment (a seal), the journal is fenced: nothing is put any
  * more, and all who wait get -ESTALE, for ever.

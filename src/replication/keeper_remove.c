@@ -33,8 +33,8 @@ struct victim {
 
 /* ---- segments */
 
-/* As long as any is, none of a journal goes that is so short that its first segments could have been
- * in flight: without its seal it would look like one whose first segment never came. */
+/* As long as any is, none of a journal goes that is so short that its first segments could have
+ * been in flight: without its seal it would look like one whose first segment never came. */
 static bool is_short_and_needed(const struct keeper_journal *j)
 {
 	bool is_needed = false;
