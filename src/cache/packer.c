@@ -380,8 +380,9 @@ static bool take_largest(struct tally *t, uint32_t *ret_account, uint64_t *ret_b
 	return true;
 }
 
-/* One that has gone meanwhile, or is about to, is passed over. It stays while it is packed: the
- * state in which it leaves is in its checkpoint, and nothing may be recorded behind that. */
+/* 1: packed. 0: one that has gone meanwhile, or is about to, is passed over. It stays while it is
+ * packed: the state in which it leaves is in its checkpoint, and nothing may be recorded behind
+ * that. */
 static int pack_if_here(struct node *node, uint32_t account, const struct packer_options *options,
 	struct packer_figures *figures)
 {
@@ -391,7 +392,7 @@ static int pack_if_here(struct node *node, uint32_t account, const struct packer
 		return 0;
 	r = packer_pack_account(node, account, options, figures);
 	adoption_leave(node, account);
-	return r;
+	return r < 0 ? r : 1;
 }
 
 int packer_pack_all(
@@ -404,7 +405,7 @@ int packer_pack_all(
 
 	while (r != -ECANCELED && r != -ETIMEDOUT && take_largest(&t, &account, &bytes)) {
 		one = pack_if_here(node, account, options, figures);
-		r = r == 0 ? one : r;
+		r = r == 0 && one < 0 ? one : r;
 	}
 	map64_done(&t.bytes);
 	return r;
@@ -430,25 +431,36 @@ void packer_note_dirty(struct packer *p, uint64_t bytes)
 	lock_release(&p->lock);
 }
 
-/* What is packed is clean: the evictor does the rest. A quarter of the cache may stay dirty. */
+static void forget_dirty(struct packer *p, uint64_t bytes)
+{
+	uint64_t was = atomic_load(&p->dirty_bytes);
+
+	while (!atomic_compare_exchange_weak(&p->dirty_bytes, &was, was > bytes ? was - bytes : 0))
+		;
+}
+
+/* What is packed is clean: the evictor does the rest. A quarter of the cache may stay dirty. What
+ * was passed over goes on counting, so that it is tried again. */
 static int relieve(struct packer *p)
 {
 	struct packer_options options = {.stopping = &p->is_stopping, .only_dirty = true};
 	uint64_t limit = body_evictor_limit_bytes(p->node->evictor), bytes;
+	uint64_t counted = atomic_load(&p->dirty_bytes);
 	struct packer_figures figures = {0};
 	struct tally t;
 	uint32_t account;
 	int r = tally(p->node, &t), one;
 
-	atomic_store(&p->dirty_bytes, t.total_bytes);
+	if (r == 0) /* what comes meanwhile stays counted */
+		atomic_fetch_add(&p->dirty_bytes, t.total_bytes - counted);
 	while (r != -ECANCELED && is_pressed(p) && t.total_bytes > limit / 4 &&
 		take_largest(&t, &account, &bytes)) {
 		one = pack_if_here(p->node, account, &options, &figures);
 		t.total_bytes -= bytes < t.total_bytes ? bytes : t.total_bytes;
-		r = r == 0 ? one : r;
+		if (one > 0)
+			forget_dirty(p, bytes);
+		r = r == 0 && one < 0 ? one : r;
 	}
-	if (r == 0)
-		atomic_store(&p->dirty_bytes, t.total_bytes);
 	map64_done(&t.bytes);
 	return r;
 }

@@ -450,7 +450,7 @@ START_TEST(test_pressure_and_leaving)
 		adoption_begin_eviction(packs_kit_fixture.node, PACKS_KIT_ACCOUNT, 5000), 0);
 	for (unsigned int i = 0; i < N; i++)
 		(void)packs_kit_make_body(i + 1, BYTES);
-	usleep(500000);
+	usleep(1500000); /* it is looked at again, and passed over again */
 	node_get_figures(packs_kit_fixture.node, &figures);
 	ck_assert_uint_eq(figures.packs_put, 0);
 	ck_assert_uint_eq(packs_kit_objects_like("/pack/"), 0);
