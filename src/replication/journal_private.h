@@ -21,7 +21,7 @@
 
 /* How the next cut gathers while a segment is on its way: journal_thread.c. */
 #define JOURNAL_FEW_WAITERS 4
-#define JOURNAL_MANY_WAITERS 11 /* less than a tenth of a put for each */
+#define JOURNAL_MANY_WAITERS 12 /* less than a tenth of a put for each */
 #define JOURNAL_LONGEST_PACE_MS 250
 
 struct journal_segment;
