@@ -22,9 +22,7 @@
 #include "replication/journal.h"
 #include "replication/segment.h"
 #include "util/cleanup.h"
-#include "util/clock.h"
 #include "util/failpoint.h"
-#include "util/lock.h"
 #include "util/log.h"
 #include "util/message.h"
 
@@ -297,7 +295,6 @@ static int find_missing_firsts(struct takeover *t)
 
 	for (size_t i = 0; r == 0 && i < t->n; i++) {
 		struct takeover_chain *chain = &t->chains[i];
-
 		bool may_be_sealed;
 
 		if (!may_lack_first(chain))
@@ -369,5 +366,9 @@ int takeover_seal_others(const struct takeover_options *options, char **ret_mess
 		*ret_message = NULL;
 		r = take_over(options, ret_message);
 	}
+	if (r == -EAGAIN)
+		return message_set(ret_message, -EBUSY,
+			"an earlier owner of the volume goes on faster than its journal can be "
+			"sealed: stop it, or try again");
 	return r;
 }

@@ -28,7 +28,8 @@ struct takeover_options {
  * that owner records name, at its end, which is before the first segment that is missing. On return
  * none of them can grow any more: what is read of them from now on is all there will ever be. Owner
  * records but the last OWNER_KEPT are removed. Again is harmless. Blocks for the backend.
- *   -ESTALE  there is a newer owner; errors of the backend. *ret_message: malloc()ed. */
+ *   -ESTALE  there is a newer owner; -EBUSY  a writer is too fast; errors of the backend.
+ * *ret_message: malloc()ed. */
 int takeover_seal_others(const struct takeover_options *options, char **ret_message);
 
 #endif

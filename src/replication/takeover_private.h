@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include "replication/position.h"
 #include "replication/takeover.h"
-#include "util/lock.h"
 
 /* One journal. */
 struct takeover_chain {
