@@ -295,7 +295,7 @@ int journal_open(struct node *node, struct backend *backend, const struct journa
 	int r;
 
 	*ret_message = NULL;
-	if (options->max_in_flight == 0 || options->max_in_flight > JOURNAL_MAX_IN_FLIGHT)
+	if (options->max_in_flight == 0 || options->max_in_flight > JOURNAL_IN_FLIGHT)
 		return -EINVAL;
 	j = journal_new(node, backend, options);
 	if (j == NULL)

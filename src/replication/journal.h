@@ -28,13 +28,25 @@
 #include "replication/position.h"
 #include "util/uuid.h"
 
-#define JOURNAL_MAX_IN_FLIGHT 64
-#define JOURNAL_IN_FLIGHT 4 /* what nodes use; whoever takes over relies on it (takeover.c) */
+/* Segments that are on their way at a time, at most. Whoever finds a journal relies on it: see
+ * journal_was_complete(). */
+#define JOURNAL_IN_FLIGHT 4
 #define JOURNAL_MAX_WAITERS 65536
 #define JOURNAL_MEMORY_BYTES (UINT64_C(256) << 20) /* content of segments in flight */
 #define JOURNAL_PART_BYTES (UINT64_C(32) << 20)    /* of a segment's object, and of each part */
 
 struct journal;
+
+/* Of a segment that is missing, by one behind it that is there: was it complete? A segment is begun
+ * when the one JOURNAL_IN_FLIGHT before it is complete. So what a crash leaves behind the first
+ * that never came is less than that above it; where there is more the missing one was there and
+ * acknowledged, and it is lost, or was removed with all before it. (The converse does not hold: one
+ * of the last few may be lost too, and nothing on the backend says so.) Not for seals: whoever
+ * takes over has no such limit (takeover_chain.c). */
+static inline bool journal_was_complete(uint64_t missing, uint64_t later)
+{
+	return later >= missing && later - missing >= JOURNAL_IN_FLIGHT;
+}
 
 struct journal_options {
 	struct uuid node; /* with the incarnation: of the state directory */
@@ -42,7 +54,7 @@ struct journal_options {
 	uint32_t commit_interval_ms;
 	uint32_t commit_window_ms;
 	uint32_t commit_timeout_ms; /* after which a waiter is told -ETIMEDOUT */
-	uint32_t max_in_flight;     /* segments; 1 to JOURNAL_MAX_IN_FLIGHT */
+	uint32_t max_in_flight;     /* segments; 1 to JOURNAL_IN_FLIGHT */
 	bool plain_puts;            /* the store does not keep the promise of put-if-absent */
 	bool syncs_notes;           /* what is noted of a segment is on this disk before its put */
 	bool catches_up;            /* -EUCLEAN does not come: see journal_open() */

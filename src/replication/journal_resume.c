@@ -35,6 +35,7 @@ struct resume {
 	/* Of the journal that is looked at: this incarnation's, or an earlier one's. */
 	uint64_t incarnation;
 	uint64_t complete_sequence, next_sequence, last_checksum;
+	uint64_t last_there; /* when it was listed; 0: nothing is */
 	bool is_sealed;
 	bool is_doubtful; /* something may still land in it */
 	char **ret_message;
@@ -251,13 +252,13 @@ static int remove_strays_below(struct resume *s, const char *prefix)
 	return r;
 }
 
-/* No more than JOURNAL_MAX_IN_FLIGHT can be behind, so two blocks are enough. */
+/* What was in flight is less than JOURNAL_IN_FLIGHT above, so two blocks are enough. */
 static int remove_strays(struct resume *s)
 {
 	int r = 0;
 
 	for (uint64_t i = 0; r == 0 && i < 2; i++) {
-		struct position at = position_at(s, s->next_sequence + i * JOURNAL_MAX_IN_FLIGHT);
+		struct position at = position_at(s, s->next_sequence + i * JOURNAL_IN_FLIGHT);
 		char prefix[POSITION_SEGMENT_KEY_BYTES];
 
 		if (i > 0 && at.sequence / BLOCK_SEGMENTS == s->next_sequence / BLOCK_SEGMENTS)
@@ -271,43 +272,49 @@ static int remove_strays(struct resume *s)
 
 /* ---- a store that is older than what was removed from the journal */
 
-/* The first segment that there is. -ENOENT. */
-static int find_first(struct resume *s, uint64_t *ret, uint64_t *ret_n)
+/* The first and the last segment that there are; 0: there is none. */
+static int find_ends(struct resume *s, uint64_t *ret_first, uint64_t *ret_last)
 {
 	struct position position = position_at(s, 0);
+	CLEANUP_FREE char *continuation = NULL;
 	char prefix[POSITION_SEGMENT_KEY_BYTES];
 	struct backend_result page;
 	uint16_t part;
 	int r;
 
+	*ret_first = *ret_last = 0;
 	position_journal_prefix(&position, prefix);
-	r = backend_list_wait(s->journal->backend, prefix, NULL, LIST_PAGE_ENTRIES, &page);
-	if (r < 0)
-		return fail(s, r, "cannot list %s: %s", prefix, strerror(-r));
-	*ret_n = 0;
-	for (size_t i = 0; i < page.n_entries; i++) {
-		if (!position_parse_segment_key(page.entries[i].key, &position, &part) || part > 0)
-			continue;
-		if ((*ret_n)++ == 0)
-			*ret = position.sequence;
-	}
-	backend_result_done(&page);
-	return *ret_n > 0 ? 0 : -ENOENT;
+	do {
+		r = backend_list_wait(
+			s->journal->backend, prefix, continuation, LIST_PAGE_ENTRIES, &page);
+		if (r < 0)
+			return fail(s, r, "cannot list %s: %s", prefix, strerror(-r));
+		for (size_t i = 0; i < page.n_entries; i++) {
+			if (!position_parse_segment_key(page.entries[i].key, &position, &part) ||
+				part > 0)
+				continue;
+			if (*ret_first == 0)
+				*ret_first = position.sequence;
+			*ret_last = position.sequence;
+		}
+		free(continuation);
+		continuation = TAKE_PTR(page.continuation);
+		backend_result_done(&page);
+	} while (continuation != NULL);
+	return 0;
 }
 
 /* The keeper removes nothing behind the last segment that this store knew to be complete, as long
- * as the store is the one that it was. What has overtaken the first segment of all is less than
- * JOURNAL_MAX_IN_FLIGHT segments, and of a journal as short as that nothing is removed. */
+ * as the store is the one that it was. The first segment of all may never have come, if all there
+ * is was in flight with it; of a journal as short as that nothing is removed. */
 static int check_first(struct resume *s)
 {
-	uint64_t first = 0, n = 0;
-	int r = find_first(s, &first, &n);
+	uint64_t first;
+	int r = find_ends(s, &first, &s->last_there);
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	if (first <= s->next_sequence)
-		return 0;
-	if (s->next_sequence == 1 && first <= JOURNAL_MAX_IN_FLIGHT && n < JOURNAL_MAX_IN_FLIGHT)
+	if (r < 0 || first <= s->next_sequence)
+		return r;
+	if (s->next_sequence == 1 && !journal_was_complete(1, s->last_there))
 		return 0;
 	return fail(s, -ESTALE,
 		"the local store is older than the journal, of which segments that it does not "
@@ -315,6 +322,42 @@ static int check_first(struct resume *s)
 		"were removed, as when an old copy of the disk was put back: its state directory "
 		"is "
 		"superseded");
+}
+
+/* ---- a segment that neither the backend has nor the store */
+
+static int lost(struct resume *s, const struct position *later)
+{
+	struct position missing = position_at(s, s->next_sequence);
+	char key[POSITION_SEGMENT_KEY_BYTES], later_key[POSITION_SEGMENT_KEY_BYTES];
+
+	position_segment_key(&missing, 0, key);
+	position_segment_key(later, 0, later_key);
+	return fail(s, -EBADMSG,
+		"%s is missing, though it was complete before %s was begun, and the local store, "
+		"which is behind, lacks what it had: put it back, or mount with an empty state "
+		"directory to get all accounts that do not need it",
+		key, later_key);
+}
+
+/* The end that was found is one only if all behind it can have been in flight. A seal behind it is
+ * of another node, which takes over, or of this one: that was put behind all there was. */
+static int check_end(struct resume *s)
+{
+	struct position later = position_at(s, s->last_there);
+	struct segment segment;
+	bool is_of_other;
+	int r;
+
+	if (!journal_was_complete(s->next_sequence, s->last_there))
+		return 0;
+	r = fetch(s, &later, &segment);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	is_of_other = segment.type == SEGMENT_SEAL &&
+		      memcmp(segment.taker.bytes, s->journal->options.node.bytes, UUID_BYTES) != 0;
+	segment_done(&segment);
+	return is_of_other ? superseded(s) : lost(s, &later);
 }
 
 /* ---- the whole */
@@ -352,6 +395,8 @@ static int walk(struct resume *s, uint64_t incarnation)
 	r = check_first(s);
 	while (r == 0 && !is_end)
 		r = look_at_next(s, &is_end);
+	if (r == 0 && !s->is_sealed)
+		r = check_end(s);
 	if (r == 0 && !s->is_sealed)
 		r = remove_strays(s);
 	if (r == 0 && has_begun_more(s))

@@ -42,6 +42,10 @@
 #define KEEPER_SNAPSHOT_WAIT_MS 30000 /* for its segment to be complete */
 #define KEEPER_SNAPSHOT_MS 900000     /* so long it may be kept, while checkpoints are written */
 
+/* A journal whose owner still writes keeps all its segments until it has had so many: one that
+ * lacks its first segments and has none as late has lost them, or they never came. */
+#define KEEPER_YOUNG_SEGMENTS 128
+
 /* A checkpoint's number is the epoch of the owner who wrote it, and a count. */
 #define KEEPER_EPOCH_SHIFT 32
 

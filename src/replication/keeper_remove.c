@@ -22,10 +22,6 @@
 
 #define SEGMENTS_AT_ONCE 256
 
-/* A young journal keeps its first segments, so that those can be told from segments that overtook
- * one that never came. */
-#define OWN_MIN_SEGMENTS (UINT64_C(2) * JOURNAL_MAX_IN_FLIGHT)
-
 struct victim {
 	struct position position;
 	uint16_t n_parts;
@@ -41,7 +37,7 @@ static bool is_short_and_needed(const struct keeper_journal *j)
 
 	for (size_t i = 0; i < j->n; i++)
 		is_needed = is_needed || j->segments[j->begin + i].n_needed > 0;
-	return j->first + j->n - 1 <= JOURNAL_IN_FLIGHT && is_needed;
+	return !journal_was_complete(1, j->first + j->n - 1) && is_needed;
 }
 
 static bool may_go_locked(const struct keeper *k, size_t journal) REQUIRES(k->lock)
@@ -56,7 +52,7 @@ static bool may_go_locked(const struct keeper *k, size_t journal) REQUIRES(k->lo
 		return false;
 	if (journal != KEEPER_OWN)
 		return !is_short_and_needed(j);
-	return j->first + j->n - 1 >= OWN_MIN_SEGMENTS;
+	return j->first + j->n - 1 >= KEEPER_YOUNG_SEGMENTS;
 }
 
 static bool choose_locked(struct keeper *k, size_t *ret_journal, struct victim *ret)

@@ -2,9 +2,10 @@
  * takeover.c: where the journals end: from listings alone, and the last head of each journal. What
  * the segments hold is of no interest here, and a seal has to come soon.
  *
- * A journal's end is before its first segment that is missing. Segments behind that were in flight
- * when their node died; the seal in the place of the missing one ends them too: nobody reads what
- * is behind a seal, and a late put of the missing one finds its place taken.
+ * A journal's end is before its first segment that is missing and was not complete
+ * (takeover_chain.c). Segments behind that were in flight when their node died; the seal in the
+ * place of the missing one ends them too: nobody reads what is behind a seal, and a late put of the
+ * missing one finds its place taken.
  *
  * The first one may be missing like any other, if its node died at once. But truncation removes
  * first segments too: of a sealed journal, or of a long one (keeper_remove.c). And it may be lost,
@@ -48,7 +49,8 @@ static int add_chain(struct takeover *t, const struct position *next, uint64_t f
 		t->chains = bigger;
 		t->capacity = capacity;
 	}
-	t->chains[t->n++] = (struct takeover_chain){.next = *next, .first = first, .last = first};
+	t->chains[t->n++] = (struct takeover_chain){
+		.next = *next, .before = first, .first = first, .last = first};
 	return 0;
 }
 
@@ -60,34 +62,6 @@ static bool is_own(const struct takeover *t, const struct position *position)
 	       position->incarnation == self->incarnation;
 }
 
-static void advance(struct takeover_chain *chain)
-{
-	bool is_there;
-
-	do {
-		chain->next.sequence++;
-		is_there = (chain->ahead & 1) != 0;
-		chain->ahead >>= 1;
-	} while (is_there);
-}
-
-/* A node has so many in flight at most. Where there are later ones, the missing one was complete
- * and is lost: that is damage, and not the end. */
-static void add_to_chain(struct takeover_chain *chain, uint64_t sequence)
-{
-	chain->last = sequence;
-	while (sequence >= chain->next.sequence + JOURNAL_MAX_IN_FLIGHT) {
-		if (chain->ahead == 0)
-			chain->next.sequence = sequence;
-		else
-			advance(chain);
-	}
-	if (sequence == chain->next.sequence)
-		advance(chain);
-	else if (sequence > chain->next.sequence)
-		chain->ahead |= UINT64_C(1) << (sequence - chain->next.sequence - 1);
-}
-
 /* Listings sort as positions do, so those of a journal come one behind the other. */
 static int add_segment(struct takeover *t, const struct position *position)
 {
@@ -97,7 +71,7 @@ static int add_segment(struct takeover *t, const struct position *position)
 	if (is_own(t, position))
 		return 0;
 	if (last != NULL && position_same_journal(&last->next, position)) {
-		add_to_chain(last, position->sequence);
+		takeover_chain_add(last, position->sequence);
 		return 0;
 	}
 	next.sequence++;
@@ -166,7 +140,7 @@ static int start_head(struct fetch_queue *q, struct takeover_chain *chain)
 	struct position last = chain->next;
 	char key[POSITION_SEGMENT_KEY_BYTES];
 
-	last.sequence--;
+	last.sequence = chain->before;
 	position_segment_key(&last, 0, key);
 	return fetch_queue_get(q, key, 0, FRAME_FIRST_READ_BYTES, chain);
 }
@@ -198,6 +172,7 @@ static int decode_head(struct takeover *t, struct takeover_chain *chain, const s
 		return r;
 	chain->last_checksum = segment.facts.head_checksum;
 	chain->is_sealed = segment.type == SEGMENT_SEAL;
+	chain->seal_previous = segment.previous_checksum;
 	segment_done(&segment);
 	return 0;
 }
@@ -214,11 +189,13 @@ static int take_head(struct takeover *t, struct fetch_queue *q)
 		return r;
 	chain = result.arg;
 	last = chain->next;
-	last.sequence--;
+	last.sequence = chain->before;
 	r = result.error;
 	if (r == 0)
 		r = decode_head(t, chain, &last, result.data, result.size_bytes);
 	free(result.data);
+	if (chain->before + 1 != chain->next.sequence)
+		chain->last_checksum = 0; /* the seal follows one that is lost */
 	if (r == 0)
 		return 0;
 	position_segment_key(&last, 0, key);
@@ -236,7 +213,7 @@ int takeover_look(struct takeover *t, struct takeover_chain *chain, const char *
 		return r;
 	r = decode_head(t, chain, &chain->next, result.data, result.size_bytes);
 	free(result.data);
-	chain->next.sequence++;
+	chain->before = chain->next.sequence++;
 	return r;
 }
 
@@ -247,7 +224,7 @@ static int read_last_heads(struct takeover *t)
 	int r = q == NULL ? -ENOMEM : 0;
 
 	while (r == 0 && (next < t->n || fetch_queue_length(q) > 0)) {
-		if (next < t->n && t->chains[next].next.sequence == 1)
+		if (next < t->n && t->chains[next].before == 0)
 			next++;
 		else if (next < t->n && fetch_queue_length(q) < HEADS_IN_FLIGHT)
 			r = start_head(q, &t->chains[next++]);
@@ -262,7 +239,7 @@ static int read_last_heads(struct takeover *t)
 
 static bool may_lack_first(const struct takeover_chain *chain)
 {
-	return chain->first > 1 && chain->last <= JOURNAL_IN_FLIGHT && !chain->is_sealed;
+	return chain->first > 1 && !journal_was_complete(1, chain->last) && !chain->is_sealed;
 }
 
 /* Behind a seal there may be what was in flight, so that the last head is not it. */
@@ -302,7 +279,7 @@ static int find_missing_firsts(struct takeover *t)
 		r = find_seal(t, chain, &may_be_sealed);
 		if (r == 0 && !chain->is_sealed && !may_be_sealed) {
 			chain->next.sequence = 1;
-			chain->last_checksum = 0;
+			chain->before = chain->last_checksum = 0;
 		}
 	}
 	return r;
@@ -326,6 +303,8 @@ static int seal_all(struct takeover *t, const struct owner *owners, size_t n_own
 {
 	int r = add_owners(t, owners, n_owners);
 
+	for (size_t i = 0; r == 0 && i < t->n; i++)
+		r = takeover_chain_settle(t, &t->chains[i]);
 	if (r == 0)
 		r = read_last_heads(t);
 	if (r == 0)

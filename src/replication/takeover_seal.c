@@ -22,9 +22,8 @@
 #include "util/message.h"
 
 /* A journal that is still being written to gets so many seals one by one, each behind what came
- * before the last; then so many at once, fewer than what add_to_chain() takes for a loss. */
+ * before the last; then TAKEOVER_VOLLEY at once. */
 #define SINGLE_ATTEMPTS 3
-#define VOLLEY 32
 
 static struct segment seal_at(
 	const struct takeover *t, const struct takeover_chain *chain, uint64_t ahead)
@@ -74,7 +73,7 @@ struct volley {
 		struct frame frame;
 		char key[POSITION_SEGMENT_KEY_BYTES];
 		int error;
-	} shots[VOLLEY];
+	} shots[TAKEOVER_VOLLEY];
 };
 
 static void shot_done(struct backend_result *result, void *arg)
@@ -103,7 +102,7 @@ static int load_volley(
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < VOLLEY; i++) {
+	for (size_t i = 0; r == 0 && i < TAKEOVER_VOLLEY; i++) {
 		struct segment seal = seal_at(t, chain, i);
 
 		v->shots[i].volley = v;
@@ -117,8 +116,8 @@ static void fire(const struct takeover *t, struct volley *v)
 {
 	lock_init(&v->lock);
 	lock_condition_init(&v->changed);
-	v->n_left = VOLLEY;
-	for (size_t i = 0; i < VOLLEY; i++)
+	v->n_left = TAKEOVER_VOLLEY;
+	for (size_t i = 0; i < TAKEOVER_VOLLEY; i++)
 		shoot(t, &v->shots[i]);
 	lock_acquire(&v->lock);
 	while (v->n_left > 0)
@@ -132,16 +131,22 @@ static void fire(const struct takeover *t, struct volley *v)
  * one that stays is behind a seal. */
 static int settle(const struct takeover *t, struct takeover_chain *chain, const struct volley *v)
 {
-	for (size_t i = 0; i < VOLLEY; i++) {
+	for (size_t i = 0; i < TAKEOVER_VOLLEY; i++) {
 		if (v->shots[i].error == 0 && chain->is_sealed)
 			(void)backend_remove_wait(t->options->backend, v->shots[i].key);
 		else if (v->shots[i].error == 0) {
 			chain->is_sealed = true;
 			chain->own_seal = chain->next.sequence + i;
+			if (i > 0)
+				chain->before = chain->own_seal - 1;
 		} else if (v->shots[i].error != -EEXIST)
 			return v->shots[i].error;
 	}
-	chain->next.sequence += VOLLEY;
+	chain->next.sequence += TAKEOVER_VOLLEY;
+	if (!chain->is_sealed) {
+		chain->before = chain->next.sequence - 1;
+		chain->last_checksum = 0; /* nobody has looked at that one */
+	}
 	return 0;
 }
 
@@ -154,7 +159,7 @@ static int put_many(const struct takeover *t, struct takeover_chain *chain)
 		fire(t, v);
 		r = settle(t, chain, v);
 	}
-	for (size_t i = 0; v != NULL && i < VOLLEY; i++)
+	for (size_t i = 0; v != NULL && i < TAKEOVER_VOLLEY; i++)
 		frame_done(&v->shots[i].frame);
 	free(v);
 	return r;
@@ -196,7 +201,7 @@ static int check_first_is_missing(const struct takeover *t, const struct positio
 		uint16_t part;
 
 		if (position_parse_segment_key(page.entries[i].key, &position, &part) &&
-			position.sequence > JOURNAL_IN_FLIGHT)
+			journal_was_complete(1, position.sequence))
 			r = -EAGAIN;
 	}
 	backend_result_done(&page);
@@ -211,7 +216,7 @@ static int check_end(const struct takeover *t, const struct takeover_chain *chai
 	struct backend_result result;
 	int r;
 
-	before.sequence = chain->own_seal - 1;
+	before.sequence = chain->before;
 	if (before.sequence == 0)
 		return check_first_is_missing(t, &chain->next);
 	position_segment_key(&before, 0, key);

@@ -238,7 +238,7 @@ void keeper_kit_grow_old(void)
 {
 	unsigned int seed = 77;
 
-	for (int i = 0; i < 2 * JOURNAL_MAX_IN_FLIGHT; i++) {
+	for (int i = 0; i < KEEPER_YOUNG_SEGMENTS; i++) {
 		keeper_kit_write_file(
 			keeper_kit_account_inode((unsigned int)i % KEEPER_KIT_ACCOUNTS), "old",
 			&seed);

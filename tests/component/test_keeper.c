@@ -71,7 +71,7 @@ START_TEST(test_truncation)
 	unsigned int seed = 3;
 
 	keeper_kit_grow_old();
-	ck_assert_uint_ge(keeper_kit_count_segments(), 2 * JOURNAL_MAX_IN_FLIGHT);
+	ck_assert_uint_ge(keeper_kit_count_segments(), KEEPER_YOUNG_SEGMENTS);
 	keeper_kit_compare_with_restored();
 	ck_assert_int_eq(keeper_kit_checkpoint(NULL, 0), 0);
 	keeper_kit_wait_for_segments(1); /* the last one says where the journal ends */
@@ -114,7 +114,7 @@ START_TEST(test_pinned)
 		clock_sleep_ms(5);
 	ck_assert_uint_gt(keeper_kit_figures().checkpoints_removed, 0);
 	n = keeper_kit_count_segments();
-	ck_assert_uint_gt(n, 2 * JOURNAL_MAX_IN_FLIGHT - 10);
+	ck_assert_uint_gt(n, KEEPER_YOUNG_SEGMENTS - 10);
 	keeper_kit_compare_with_restored();
 	others[0] = 6;
 	ck_assert_int_eq(keeper_kit_checkpoint(others, 1), 0);

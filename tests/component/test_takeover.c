@@ -59,13 +59,21 @@ static uint64_t plant(uint8_t node, uint64_t incarnation, uint64_t sequence, uin
 	return checksum;
 }
 
-static void plant_seal(uint8_t node, uint64_t incarnation, uint64_t sequence)
+/* `previous` 0: its writer has not looked at what is before it. */
+static void plant_seal_behind(
+	uint8_t node, uint64_t incarnation, uint64_t sequence, uint64_t previous)
 {
 	struct segment seal = {.type = SEGMENT_SEAL,
 		.position = place(node, incarnation, sequence),
+		.previous_checksum = previous,
 		.taker = owner_kit_node(9)};
 
 	ck_assert_int_eq(put_this(&seal, &(uint64_t){0}), 0);
+}
+
+static void plant_seal(uint8_t node, uint64_t incarnation, uint64_t sequence)
+{
+	plant_seal_behind(node, incarnation, sequence, 0);
 }
 
 /* What is there: 0 nothing, else the type; `previous` of it. */
@@ -212,19 +220,95 @@ START_TEST(test_removed_segments_are_not_missing)
 }
 END_TEST
 
-/* The writer goes on at the end, and there the seal has to meet it. */
+/* Segments `from` to `to`. */
+static void plant_all(uint64_t from, uint64_t to)
+{
+	for (uint64_t i = from; i <= to; i++)
+		plant(1, 1, i, 0);
+}
+
+/* All that can be in flight with the one that is missing, and one more: then that one was complete,
+ * and there must be no seal in its place, which would make nothing of what follows. The writer goes
+ * on at the end, and there the seal has to meet it. */
 START_TEST(test_a_lost_segment_is_not_the_end)
 {
-	for (uint64_t i = 1; i <= 3 + JOURNAL_MAX_IN_FLIGHT; i++) {
-		if (i != 3)
-			plant(1, 1, i, 0);
+	uint64_t last = 3 + JOURNAL_IN_FLIGHT - 1 + (uint64_t)_i;
+
+	plant_all(1, 2);
+	plant_all(4, last);
+	ck_assert_int_eq(take_over(1), 0);
+	ck_assert_int_eq(type_at(1, 1, 3, NULL), _i == 0 ? SEGMENT_SEAL : 0);
+	ck_assert_int_eq(type_at(1, 1, last + 1, NULL), _i == 0 ? 0 : SEGMENT_SEAL);
+}
+END_TEST
+
+/* However many: the seal comes before what can be in flight with the last one. */
+START_TEST(test_many_lost_segments)
+{
+	static const uint64_t lasts[] = {12, 40, 100, 1000000000};
+	uint64_t last = lasts[_i], previous;
+
+	plant_all(1, 2);
+	plant(1, 1, last, 0);
+	ck_assert_int_eq(take_over(1), 0);
+	for (uint64_t i = last - JOURNAL_IN_FLIGHT; i <= last + 1; i++) {
+		if (i != last)
+			ck_assert_int_eq(type_at(1, 1, i, &previous),
+				i == last - JOURNAL_IN_FLIGHT + 1 ? SEGMENT_SEAL : 0);
 	}
-	plant(2, 1, 1, 0);
-	plant(2, 1, 1000000000, 0);
+	ck_assert_int_eq(type_at(1, 1, 3, NULL), 0);
+	ck_assert_int_eq(type_at(1, 1, last - JOURNAL_IN_FLIGHT + 1, &previous), SEGMENT_SEAL);
+	ck_assert_uint_eq(previous, 0); /* the one before it is lost */
+}
+END_TEST
+
+/* Of two that follow each other the first was complete, the second perhaps not. */
+START_TEST(test_a_lost_one_and_an_unfinished_one)
+{
+	plant_all(1, 2);
+	plant_all(5, 3 + JOURNAL_IN_FLIGHT);
 	ck_assert_int_eq(take_over(1), 0);
 	ck_assert_int_eq(type_at(1, 1, 3, NULL), 0);
-	ck_assert_int_eq(type_at(1, 1, 4 + JOURNAL_MAX_IN_FLIGHT, NULL), SEGMENT_SEAL);
-	ck_assert_int_eq(type_at(2, 1, 1000000001, NULL), SEGMENT_SEAL);
+	ck_assert_int_eq(type_at(1, 1, 4, NULL), SEGMENT_SEAL);
+	ck_assert_int_eq(type_at(1, 1, 4 + JOURNAL_IN_FLIGHT, NULL), 0);
+}
+END_TEST
+
+/* Whoever sealed it had found all before his seal: what is missing now was lost since. */
+START_TEST(test_a_lost_segment_before_the_seal)
+{
+	size_t n;
+
+	plant_all(1, 2);
+	plant_seal_behind(1, 1, 5, plant(1, 1, 4, 0));
+	n = count_objects();
+	ck_assert_int_eq(take_over(1), 0);
+	ck_assert_int_eq(type_at(1, 1, 3, NULL), 0);
+	ck_assert_int_eq(type_at(1, 1, 6, NULL), 0);
+	ck_assert_uint_eq(count_objects(), n + 1); /* the owner record */
+}
+END_TEST
+
+/* One who put many seals at once has died before the first of them was there, with some of the
+ * writer's segments between. The place is free, so it must be taken; but not one that is before all
+ * that he can have put. */
+START_TEST(test_seals_of_one_who_died)
+{
+	enum { SEALS = 32 };
+	uint64_t checksum = plant(1, 1, 1, 0), previous = 0;
+	size_t n;
+
+	checksum = plant(1, 1, 2, checksum);
+	plant(1, 1, 4, 0);
+	for (uint64_t i = 5; i < 3 + SEALS; i++)
+		plant_seal(1, 1, i);
+	if (_i == 1)
+		plant_seal(1, 1, 3 + SEALS);
+	n = count_objects();
+	ck_assert_int_eq(take_over(1), 0);
+	ck_assert_int_eq(type_at(1, 1, 3, &previous), _i == 0 ? SEGMENT_SEAL : 0);
+	ck_assert_uint_eq(previous, _i == 0 ? checksum : 0);
+	ck_assert_uint_eq(count_objects(), n + (_i == 0 ? 2 : 1));
 }
 END_TEST
 
@@ -450,7 +534,11 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_the_first_may_be_missing);
 	tcase_add_test(tc, test_the_first_may_be_lost);
 	tcase_add_loop_test(tc, test_removed_segments_are_not_missing, 0, 2);
-	tcase_add_test(tc, test_a_lost_segment_is_not_the_end);
+	tcase_add_loop_test(tc, test_a_lost_segment_is_not_the_end, 0, 2);
+	tcase_add_loop_test(tc, test_many_lost_segments, 0, 4);
+	tcase_add_test(tc, test_a_lost_one_and_an_unfinished_one);
+	tcase_add_test(tc, test_a_lost_segment_before_the_seal);
+	tcase_add_loop_test(tc, test_seals_of_one_who_died, 0, 2);
 	tcase_add_test(tc, test_a_newer_owner_ends_it);
 	tcase_add_test(tc, test_old_records_go);
 	tcase_add_test(tc, test_a_writer_is_stopped);

@@ -162,7 +162,7 @@ static void prepare(void)
 	char name[16];
 
 	open_all();
-	for (int i = 0; i < 2 * JOURNAL_MAX_IN_FLIGHT; i++)
+	for (int i = 0; i < KEEPER_YOUNG_SEGMENTS; i++)
 		one_step(&seed);
 	for (int i = 0; i < BIG_FILES; i++) {
 		snprintf(name, sizeof(name), "box%d", i);
