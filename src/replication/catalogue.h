@@ -14,7 +14,8 @@
  * their objects in it. A checkpoint's position is that of the account's latest segment by then, so
  * the chain meets it. What does not lead to it is older, if it leads to the account's beginning or
  * to what was removed; anything else is damage, and so is what claims to be newer. A checkpoint
- * that cannot be used is passed over when the one before it and the segments since lead as far.
+ * that cannot be used is passed over when the one before it and the segments since lead as far, as
+ * far as that can be known.
  *
  * Immutable once loaded, so for many threads. Memory: about 200 bytes for each segment and 120 for
  * each section.
@@ -118,16 +119,16 @@ struct catalogue_plan {
 	bool is_early;
 
 	/* Changes behind `last` may be lost: its journal has a hole there, or a newer checkpoint
-	 * cannot be read, and nothing follows the one that was taken. */
+	 * cannot be read, and segments that it had may have been removed. */
 	bool is_uncertain;
 	struct position uncertain_from; /* the hole, unless it is the checkpoint */
 	uint64_t uncertain_checkpoint;  /* its number; 0: it is the hole */
 };
 
-/* Blocks for a listing and a read. -ENOENT: nothing is known of the account, or nothing that is old
- * enough. -EBADMSG: segments that it needs are missing or damaged, or its newest checkpoint is and
- * no other way leads as far; *ret_message (malloc()ed) says from which position on, or which
- * checkpoint. Errors of the backend; -ENOMEM. */
+/* Blocks for a listing and a read, or a few more where a checkpoint cannot be read. -ENOENT:
+ * nothing is known of the account, or nothing that is old enough. -EBADMSG: segments that it needs
+ * are missing or damaged, or its newest checkpoint is and no other way leads as far; *ret_message
+ * (malloc()ed) says from which position on, or which checkpoint. Errors of the backend; -ENOMEM. */
 int catalogue_plan(const struct catalogue *catalogue, uint32_t account,
 	enum backend_priority priority, struct catalogue_plan *ret, char **ret_message);
 void catalogue_plan_done(struct catalogue_plan *plan);

@@ -337,15 +337,23 @@ static int nothing(struct planner *p)
 
 /* ---- the plan */
 
-/* Nobody knows how far a checkpoint went that cannot be read. A journal loses its segments from the
- * first one on: those that follow the checkpoint before it were not removed, so nor were those
- * behind them. Where none follow, all may have been removed. */
-static void check_unreadable(struct planner *p, struct catalogue_plan *plan)
+/* Nobody knows how far a checkpoint went that cannot be read. Where no segments follow the one
+ * before it, all may have been removed; where some do, those behind them. */
+static int check_unreadable(struct planner *p, struct catalogue_plan *plan)
 {
-	if (p->choice.n_unreadable == 0 || p->n_chain > 0)
-		return;
+	bool may_lack = true;
+	int r = 0;
+
+	if (p->choice.n_unreadable == 0)
+		return 0;
+	if (p->n_chain > 0)
+		r = catalogue_may_lack(
+			p->c, p->choice.unreadable, &plan->last, &may_lack, p->ret_message);
+	if (r < 0 || !may_lack)
+		return r;
 	plan->is_uncertain = true;
 	plan->uncertain_checkpoint = p->choice.unreadable;
+	return 0;
 }
 
 static void check_holes(struct planner *p, struct catalogue_plan *plan)
@@ -421,8 +429,7 @@ static int make_plan(struct planner *p, struct catalogue_plan *plan)
 		add_segment(p, p->chain[i], plan);
 	plan->is_early = p->is_early;
 	check_holes(p, plan);
-	check_unreadable(p, plan);
-	return 0;
+	return check_unreadable(p, plan);
 }
 
 int catalogue_plan(const struct catalogue *c, uint32_t account, enum backend_priority priority,
@@ -448,6 +455,8 @@ int catalogue_plan(const struct catalogue *c, uint32_t account, enum backend_pri
 		r = make_plan(&p, &plan);
 	if (r == 0)
 		*ret = plan;
+	else
+		catalogue_plan_done(&plan);
 	catalogue_choice_done(&p.choice);
 	free(p.states);
 	free(p.chain);

@@ -69,6 +69,14 @@ int catalogue_read_checkpoint(const struct catalogue *c, uint32_t account, uint6
 /* All its parts were listed. */
 bool catalogue_is_whole(const struct catalogue_number *number, const struct checkpoint *checkpoint);
 
+/* ---- catalogue_removed.c */
+
+/* Whether segments of an account may have been removed, for the sake of its checkpoint with that
+ * number, which cannot be read, that came behind `last`: a segment of it which is there, as all
+ * before it that are needed. Blocks for a listing and reads. Errors of the backend, -ENOMEM. */
+int catalogue_may_lack(const struct catalogue *c, uint64_t number, const struct position *last,
+	bool *ret, char **ret_message);
+
 /* ---- catalogue_choice.c */
 
 /* A checkpoint that can be read, but lacks parts. */

@@ -157,8 +157,8 @@ static int refuse_uncertain(struct job *job)
 	if (job->plan.uncertain_checkpoint != 0) {
 		position_checkpoint_key(job->account, job->plan.uncertain_checkpoint, checkpoint);
 		return message_set(&job->message, -EBADMSG,
-			"account %" PRIu32 " may lack its last changes: %s cannot be read, and no "
-			"segment follows the checkpoint before it",
+			"account %" PRIu32 " may lack its last changes: %s cannot be read, and "
+			"segments that it had may have been removed",
 			job->account, checkpoint);
 	}
 	position_segment_key(&job->plan.uncertain_from, 0, key);

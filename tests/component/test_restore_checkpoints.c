@@ -12,6 +12,8 @@
 #include "cache/node.h"
 #include "journal_kit.h"
 #include "replication/catalogue.h"
+#include "replication/keeper.h"
+#include "replication/owner.h"
 #include "replication/section.h"
 #include "util/clock.h"
 
@@ -62,18 +64,23 @@ static void change(const char *name, bool with_checkpoint)
 	(void)journal_kit_write(&kit, with_checkpoint ? 1 << 1 : 0);
 }
 
-/* One of account 3 is the last that stays. */
-static void remove_journal(void)
+/* Segments of that journal, from the first one on. */
+static void remove_below(struct position at, uint64_t end)
 {
 	char key[POSITION_SEGMENT_KEY_BYTES];
-	struct position at = kit.next;
 
-	write_file(2, "u.2", 9000);
-	(void)journal_kit_write(&kit, 0);
-	for (at.sequence = 1; at.sequence < kit.next.sequence - 1; at.sequence++) {
+	for (at.sequence = 1; at.sequence < end; at.sequence++) {
 		position_segment_key(&at, 0, key);
 		ck_assert_int_eq(backend_remove_wait(kit.fixture.backend, key), 0);
 	}
+}
+
+/* One of account 3 is the last that stays. */
+static void remove_journal(void)
+{
+	write_file(2, "u.2", 9000);
+	(void)journal_kit_write(&kit, 0);
+	remove_below(kit.next, kit.next.sequence - 1);
 }
 
 static void put(const char *key)
@@ -200,6 +207,98 @@ START_TEST(test_a_damaged_head_and_no_segments)
 }
 END_TEST
 
+/* ---- a damaged head, and segments in several journals */
+
+/* That journal is the owner's of that epoch. */
+static void record_owner(uint64_t epoch, const struct position *journal)
+{
+	struct owner owner = {.volume = kit.volume,
+		.epoch = epoch,
+		.node = journal->node,
+		.incarnation = journal->incarnation};
+	char *message = NULL;
+
+	ck_assert_msg(owner_claim(kit.fixture.backend, &owner, false, &message) == 0, "%s",
+		message != NULL ? message : "");
+}
+
+static void take_over(void)
+{
+	journal_kit_open_reader(STORE, &reader);
+	journal_kit_restore_all(&kit, &reader);
+	journal_kit_take_over(&kit, &reader);
+}
+
+/* Checkpoint 1, a segment, both in the first journal; then one in the second, of another epoch, and
+ * perhaps in a third, where the damaged checkpoint is made. Each journal begins where it says. */
+static const struct {
+	unsigned int n_journals;
+	unsigned int has_records;    /* bit n: of epoch n */
+	uint64_t first[4], segments; /* of account 1 in the last journal, before the checkpoint */
+	bool follows;                /* one more behind it */
+	uint64_t epoch;              /* the checkpoint's, if it is not the last one's */
+	int error;
+} cases[] = {
+	/* It is all there. */
+	{2, 0x6, {0, 1, 1}, 1, false, 0, 0},
+	{2, 0x0, {0, 1, 1}, 1, false, 0, 0},
+	{3, 0xe, {0, 1, 1, 1}, 1, false, 0, 0},
+	/* The last ones were removed with the beginning of the second journal; the first journal is
+	 * there for other accounts. */
+	{2, 0x6, {0, 1, 3}, 1, false, 0, -EBADMSG},
+	{2, 0x0, {0, 1, 3}, 1, false, 0, -EBADMSG},
+	{2, 0x4, {0, 1, 3}, 1, false, 0, -EBADMSG},
+	{3, 0xe, {0, 1, 1, 3}, 1, false, 0, -EBADMSG},
+	/* In the second journal some are left: so all behind them are. */
+	{2, 0x6, {0, 3, 2}, 2, false, 0, 0},
+	{2, 0x6, {0, 3, 2}, 2, true, 0, 0},
+	/* But if nobody knows that it was the later one, and the first has lost something... */
+	{2, 0x0, {0, 3, 2}, 2, false, 0, -EBADMSG},
+	{2, 0x2, {0, 3, 2}, 2, false, 0, -EBADMSG},
+	/* What was removed later was not removed for it. */
+	{3, 0xe, {0, 1, 1, 3}, 0, false, 2, 0},
+	/* An epoch of which nobody knows. */
+	{2, 0x6, {0, 1, 1}, 1, false, 3, -EBADMSG},
+};
+
+START_TEST(test_a_damaged_head_of_several_journals)
+{
+	struct position journals[4] = {{.incarnation = 0}};
+	uint64_t epoch = cases[_i].epoch != 0 ? cases[_i].epoch : cases[_i].n_journals;
+	char name[16];
+
+	change("u.2", false);
+	journals[1] = kit.next;
+	for (unsigned int n = 2; n <= cases[_i].n_journals; n++) {
+		take_over();
+		journals[n] = kit.next;
+		snprintf(name, sizeof(name), "u.j%u", n);
+		if (n < cases[_i].n_journals)
+			change(name, false);
+	}
+	kit.n_checkpoints[1] = epoch << KEEPER_EPOCH_SHIFT;
+	for (uint64_t i = 1; i <= cases[_i].segments; i++) {
+		snprintf(name, sizeof(name), "u.l%d", (int)i);
+		change(name, i == cases[_i].segments);
+	}
+	if (cases[_i].segments == 0) { /* made before the last takeover */
+		ck_assert_uint_lt(epoch, cases[_i].n_journals);
+		(void)journal_kit_write(&kit, 1 << 1);
+	}
+	if (cases[_i].follows)
+		change("u.f", false);
+	write_file(2, "u.2", 9000); /* of account 3: the last one that stays */
+	(void)journal_kit_write(&kit, 0);
+	for (unsigned int n = 1; n <= cases[_i].n_journals; n++) {
+		if ((cases[_i].has_records >> n & 1) != 0)
+			record_owner(n, &journals[n]);
+		remove_below(journals[n], cases[_i].first[n]);
+	}
+	damage_head(kit.n_checkpoints[1]);
+	expect(cases[_i].error, kit.n_checkpoints[1]);
+}
+END_TEST
+
 /* It is all that there was: the account is not unknown. */
 START_TEST(test_the_only_checkpoint)
 {
@@ -306,6 +405,8 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_lost_parts, 0, 3);
 	tcase_add_loop_test(tc, test_a_damaged_head, 0, 2);
 	tcase_add_test(tc, test_a_damaged_head_and_no_segments);
+	tcase_add_loop_test(tc, test_a_damaged_head_of_several_journals, 0,
+		(int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_loop_test(tc, test_the_only_checkpoint, 0, 2);
 	tcase_add_loop_test(tc, test_later_checkpoints, 0, 2);
 	tcase_add_test(tc, test_a_lost_checkpoint_as_of_some_time);
