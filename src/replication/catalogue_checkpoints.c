@@ -157,6 +157,28 @@ int catalogue_read_checkpoint(const struct catalogue *c, uint32_t account, uint6
 	return r;
 }
 
+int catalogue_read_header(const struct catalogue *c, uint32_t account, uint64_t number,
+	enum backend_priority priority, struct checkpoint *ret)
+{
+	char key[POSITION_CHECKPOINT_KEY_BYTES];
+	struct fetch_queue_result result;
+	struct checkpoint checkpoint;
+	int r;
+
+	position_checkpoint_key(account, number, key);
+	r = fetch_queue_read(c->options.backend, priority, c->options.cancellation, key, 0,
+		CHECKPOINT_HEADER_BYTES, &result);
+	if (r < 0)
+		return r;
+	r = checkpoint_decode_header(result.data, result.size_bytes, account, number, &checkpoint);
+	free(result.data);
+	if (r == 0 && memcmp(checkpoint.volume.bytes, c->options.volume.bytes, UUID_BYTES) != 0)
+		r = -EBADMSG;
+	if (r == 0)
+		*ret = checkpoint;
+	return r;
+}
+
 bool catalogue_is_whole(const struct catalogue_number *number, const struct checkpoint *checkpoint)
 {
 	return checkpoint->n_parts <= number->n_parts;

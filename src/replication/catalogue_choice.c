@@ -34,9 +34,13 @@ static int try_one(const struct catalogue *c, uint32_t account, enum backend_pri
 {
 	const char *problem = "it is missing";
 	struct checkpoint checkpoint;
+	bool is_readable;
 	int r = catalogue_read_checkpoint(
 		c, account, number->number, priority, &checkpoint, &problem);
 
+	is_readable = r == 0;
+	if (r == -EBADMSG)
+		r = catalogue_read_header(c, account, number->number, priority, &checkpoint);
 	if (r == -EBADMSG || r == -ENOENT) {
 		pass_over_unreadable(choice, number->number, problem);
 		*ret_problem = problem;
@@ -44,17 +48,16 @@ static int try_one(const struct catalogue *c, uint32_t account, enum backend_pri
 	}
 	if (r < 0)
 		return r;
-	if (is_wanted(c, &checkpoint) && catalogue_is_whole(number, &checkpoint)) {
+	if (!is_wanted(c, &checkpoint)) {
+		choice->n_unreadable = 0; /* what is above a later one is later too */
+	} else if (is_readable && catalogue_is_whole(number, &checkpoint)) {
 		choice->checkpoint = checkpoint;
 		choice->has_checkpoint = true;
 		return 0;
-	}
-	if (is_wanted(c, &checkpoint)) {
-		choice->lost[choice->n_lost++] =
-			(struct catalogue_lost){number->number, checkpoint.position};
-		*ret_problem = "parts of it are missing";
 	} else {
-		choice->n_unreadable = 0; /* what is above a later one is later too */
+		*ret_problem = is_readable ? "parts of it are missing" : problem;
+		choice->lost[choice->n_lost++] =
+			(struct catalogue_lost){number->number, checkpoint.position, *ret_problem};
 	}
 	checkpoint_done(&checkpoint);
 	return 0;

@@ -292,9 +292,9 @@ static int lost(struct planner *p, const struct catalogue_lost *lost)
 
 	position_checkpoint_key(p->account, lost->number, key);
 	return message_set(p->ret_message, -EBADMSG,
-		"account %" PRIu32 " cannot be restored: parts of %s are missing, and so are "
-		"segments up to there",
-		p->account, key);
+		"account %" PRIu32 " cannot be restored: %s cannot be used: %s; and segments up to "
+		"there are missing",
+		p->account, key, lost->problem);
 }
 
 static bool is_there(const struct planner *p, const struct position *position)

@@ -66,6 +66,11 @@ int catalogue_list_checkpoints(const struct catalogue *c, uint32_t account,
 int catalogue_read_checkpoint(const struct catalogue *c, uint32_t account, uint64_t number,
 	enum backend_priority priority, struct checkpoint *ret, const char **ret_problem);
 
+/* Of one that cannot be read: only what its header says. -EBADMSG: that is damaged too; -ENOENT;
+ * errors of the backend. */
+int catalogue_read_header(const struct catalogue *c, uint32_t account, uint64_t number,
+	enum backend_priority priority, struct checkpoint *ret);
+
 /* All its parts were listed. */
 bool catalogue_is_whole(const struct catalogue_number *number, const struct checkpoint *checkpoint);
 
@@ -79,10 +84,11 @@ int catalogue_may_lack(const struct catalogue *c, uint64_t number, const struct 
 
 /* ---- catalogue_choice.c */
 
-/* A checkpoint that can be read, but lacks parts. */
+/* A checkpoint that says how far it went, but lacks parts, or has a damaged directory. */
 struct catalogue_lost {
 	uint64_t number;
 	struct position position;
+	const char *problem; /* never freed */
 };
 
 /* The newest checkpoint that an account can be built upon, and what was passed over for it. */
@@ -91,7 +97,7 @@ struct catalogue_choice {
 	bool has_checkpoint;
 	struct catalogue_lost lost[CATALOGUE_CHECKPOINTS_TRIED]; /* newest first */
 	unsigned int n_lost;
-	unsigned int n_unreadable; /* damaged, or gone since they were listed */
+	unsigned int n_unreadable; /* the header is damaged, or it is gone since it was listed */
 	uint64_t unreadable;       /* the newest one's number */
 	const char *problem;       /* with it; never freed */
 };

@@ -130,6 +130,31 @@ static int read_directory(struct frame_reader *reader, struct directory_frame *l
 	return 0;
 }
 
+static int read_header(struct frame_reader *reader, const void *data, size_t size_bytes,
+	uint32_t expected_account, uint64_t expected_number, struct checkpoint *ret)
+{
+	uint32_t reserved;
+	int r = frame_reader_begin(reader, &kind, data, size_bytes);
+
+	if (r < 0)
+		return r;
+	reserved = take_fields(reader, ret);
+	return check_fields(reader, ret, expected_account, expected_number, reserved);
+}
+
+int checkpoint_decode_header(const void *data, size_t size_bytes, uint32_t expected_account,
+	uint64_t expected_number, struct checkpoint *ret)
+{
+	struct frame_reader reader;
+	struct checkpoint checkpoint;
+
+	if (read_header(&reader, data, size_bytes, expected_account, expected_number, &checkpoint) <
+		0)
+		return -EBADMSG;
+	*ret = checkpoint;
+	return 0;
+}
+
 int checkpoint_decode(const void *data, size_t size_bytes, uint32_t expected_account,
 	uint64_t expected_number, struct checkpoint *ret, size_t *ret_needed_bytes,
 	const char **ret_problem)
@@ -137,13 +162,9 @@ int checkpoint_decode(const void *data, size_t size_bytes, uint32_t expected_acc
 	struct directory_frame limits = {.part_header_bytes = CHECKPOINT_PART_HEADER_BYTES};
 	struct frame_reader reader;
 	struct checkpoint checkpoint;
-	int r = frame_reader_begin(&reader, &kind, data, size_bytes);
+	int r = read_header(
+		&reader, data, size_bytes, expected_account, expected_number, &checkpoint);
 
-	if (r == 0) {
-		uint32_t reserved = take_fields(&reader, &checkpoint);
-
-		r = check_fields(&reader, &checkpoint, expected_account, expected_number, reserved);
-	}
 	if (r == 0) {
 		limits.last_part = (uint16_t)checkpoint.n_parts;
 		r = read_directory(&reader, &limits, checkpoint.account, &checkpoint.directory);

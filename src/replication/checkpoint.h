@@ -43,6 +43,11 @@ int checkpoint_decode(const void *data, size_t size_bytes, uint32_t expected_acc
 	uint64_t expected_number, struct checkpoint *ret, size_t *ret_needed_bytes,
 	const char **ret_problem);
 
+/* The header alone, which has a checksum of its own: of one whose directory is damaged or missing.
+ * The directory is empty. -EBADMSG. */
+int checkpoint_decode_header(const void *data, size_t size_bytes, uint32_t expected_account,
+	uint64_t expected_number, struct checkpoint *ret);
+
 struct checkpoint_part {
 	struct uuid volume;
 	uint32_t account;

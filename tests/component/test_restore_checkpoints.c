@@ -12,6 +12,7 @@
 #include "cache/node.h"
 #include "journal_kit.h"
 #include "replication/catalogue.h"
+#include "replication/checkpoint.h"
 #include "replication/keeper.h"
 #include "replication/owner.h"
 #include "replication/section.h"
@@ -99,6 +100,24 @@ static void damage_head(uint64_t number)
 
 	position_checkpoint_key(1, number, key);
 	put(key);
+}
+
+/* The header stays as it is. */
+static void damage_directory(uint64_t number)
+{
+	char key[POSITION_CHECKPOINT_KEY_BYTES];
+	struct backend_result object, put_result;
+	struct iovec part;
+
+	position_checkpoint_key(1, number, key);
+	ck_assert_int_eq(backend_get_wait(kit.fixture.backend, key, 0, 1 << 20, &object), 0);
+	ck_assert_uint_gt(object.data_size_bytes, CHECKPOINT_HEADER_BYTES);
+	((uint8_t *)object.data)[CHECKPOINT_HEADER_BYTES] ^= 1;
+	part = (struct iovec){object.data, object.data_size_bytes};
+	ck_assert_int_eq(
+		backend_put_wait(kit.fixture.backend, key, &part, 1, NULL, &put_result), 0);
+	backend_result_done(&put_result);
+	backend_result_done(&object);
 }
 
 /* Those from the first one on, or only that. */
@@ -238,64 +257,91 @@ static const struct {
 	bool follows;                /* one more behind it */
 	uint64_t epoch;              /* the checkpoint's, if it is not the last one's */
 	int error;
+	int error_with_header; /* if that is not damaged */
 } cases[] = {
 	/* It is all there. */
-	{2, 0x6, {0, 1, 1}, 1, false, 0, 0},
-	{2, 0x0, {0, 1, 1}, 1, false, 0, 0},
-	{3, 0xe, {0, 1, 1, 1}, 1, false, 0, 0},
+	{2, 0x6, {0, 1, 1}, 1, false, 0, 0, 0},
+	{2, 0x0, {0, 1, 1}, 1, false, 0, 0, 0},
+	{3, 0xe, {0, 1, 1, 1}, 1, false, 0, 0, 0},
 	/* The last ones were removed with the beginning of the second journal; the first journal is
 	 * there for other accounts. */
-	{2, 0x6, {0, 1, 3}, 1, false, 0, -EBADMSG},
-	{2, 0x0, {0, 1, 3}, 1, false, 0, -EBADMSG},
-	{2, 0x4, {0, 1, 3}, 1, false, 0, -EBADMSG},
-	{3, 0xe, {0, 1, 1, 3}, 1, false, 0, -EBADMSG},
+	{2, 0x6, {0, 1, 3}, 1, false, 0, -EBADMSG, -EBADMSG},
+	{2, 0x0, {0, 1, 3}, 1, false, 0, -EBADMSG, -EBADMSG},
+	{2, 0x4, {0, 1, 3}, 1, false, 0, -EBADMSG, -EBADMSG},
+	{3, 0xe, {0, 1, 1, 3}, 1, false, 0, -EBADMSG, -EBADMSG},
 	/* In the second journal some are left: so all behind them are. */
-	{2, 0x6, {0, 3, 2}, 2, false, 0, 0},
-	{2, 0x6, {0, 3, 2}, 2, true, 0, 0},
+	{2, 0x6, {0, 3, 2}, 2, false, 0, 0, 0},
+	{2, 0x6, {0, 3, 2}, 2, true, 0, 0, 0},
 	/* But if nobody knows that it was the later one, and the first has lost something... */
-	{2, 0x0, {0, 3, 2}, 2, false, 0, -EBADMSG},
-	{2, 0x2, {0, 3, 2}, 2, false, 0, -EBADMSG},
+	{2, 0x0, {0, 3, 2}, 2, false, 0, -EBADMSG, 0},
+	{2, 0x2, {0, 3, 2}, 2, false, 0, -EBADMSG, 0},
 	/* What was removed later was not removed for it. */
-	{3, 0xe, {0, 1, 1, 3}, 0, false, 2, 0},
+	{3, 0xe, {0, 1, 1, 3}, 0, false, 2, 0, 0},
 	/* An epoch of which nobody knows. */
-	{2, 0x6, {0, 1, 1}, 1, false, 3, -EBADMSG},
+	{2, 0x6, {0, 1, 1}, 1, false, 3, -EBADMSG, 0},
 };
 
-START_TEST(test_a_damaged_head_of_several_journals)
+static void several_journals(int i, bool keeps_header)
 {
 	struct position journals[4] = {{.incarnation = 0}};
-	uint64_t epoch = cases[_i].epoch != 0 ? cases[_i].epoch : cases[_i].n_journals;
+	uint64_t epoch = cases[i].epoch != 0 ? cases[i].epoch : cases[i].n_journals;
 	char name[16];
 
 	change("u.2", false);
 	journals[1] = kit.next;
-	for (unsigned int n = 2; n <= cases[_i].n_journals; n++) {
+	for (unsigned int n = 2; n <= cases[i].n_journals; n++) {
 		take_over();
 		journals[n] = kit.next;
 		snprintf(name, sizeof(name), "u.j%u", n);
-		if (n < cases[_i].n_journals)
+		if (n < cases[i].n_journals)
 			change(name, false);
 	}
 	kit.n_checkpoints[1] = epoch << KEEPER_EPOCH_SHIFT;
-	for (uint64_t i = 1; i <= cases[_i].segments; i++) {
-		snprintf(name, sizeof(name), "u.l%d", (int)i);
-		change(name, i == cases[_i].segments);
+	for (uint64_t n = 1; n <= cases[i].segments; n++) {
+		snprintf(name, sizeof(name), "u.l%d", (int)n);
+		change(name, n == cases[i].segments);
 	}
-	if (cases[_i].segments == 0) { /* made before the last takeover */
-		ck_assert_uint_lt(epoch, cases[_i].n_journals);
+	if (cases[i].segments == 0) { /* made before the last takeover */
+		ck_assert_uint_lt(epoch, cases[i].n_journals);
 		(void)journal_kit_write(&kit, 1 << 1);
 	}
-	if (cases[_i].follows)
+	if (cases[i].follows)
 		change("u.f", false);
 	write_file(2, "u.2", 9000); /* of account 3: the last one that stays */
 	(void)journal_kit_write(&kit, 0);
-	for (unsigned int n = 1; n <= cases[_i].n_journals; n++) {
-		if ((cases[_i].has_records >> n & 1) != 0)
+	for (unsigned int n = 1; n <= cases[i].n_journals; n++) {
+		if ((cases[i].has_records >> n & 1) != 0)
 			record_owner(n, &journals[n]);
-		remove_below(journals[n], cases[_i].first[n]);
+		remove_below(journals[n], cases[i].first[n]);
 	}
-	damage_head(kit.n_checkpoints[1]);
-	expect(cases[_i].error, kit.n_checkpoints[1]);
+	if (keeps_header)
+		damage_directory(kit.n_checkpoints[1]);
+	else
+		damage_head(kit.n_checkpoints[1]);
+	expect(keeps_header ? cases[i].error_with_header : cases[i].error, kit.n_checkpoints[1]);
+}
+
+START_TEST(test_a_damaged_head_of_several_journals)
+{
+	several_journals(_i, false);
+}
+END_TEST
+
+/* The header says how far it went: then it is known in all cases. */
+START_TEST(test_a_damaged_directory_of_several_journals)
+{
+	several_journals(_i, true);
+}
+END_TEST
+
+/* The same with a damaged directory, and one journal. */
+START_TEST(test_a_damaged_directory)
+{
+	change("u.2", true);
+	if (_i > 0)
+		remove_journal();
+	damage_directory(_i == 2 ? 1 : 2);
+	expect(_i == 1 ? -EBADMSG : 0, 2);
 }
 END_TEST
 
@@ -407,6 +453,9 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_a_damaged_head_and_no_segments);
 	tcase_add_loop_test(tc, test_a_damaged_head_of_several_journals, 0,
 		(int)(sizeof(cases) / sizeof(cases[0])));
+	tcase_add_loop_test(tc, test_a_damaged_directory_of_several_journals, 0,
+		(int)(sizeof(cases) / sizeof(cases[0])));
+	tcase_add_loop_test(tc, test_a_damaged_directory, 0, 3);
 	tcase_add_loop_test(tc, test_the_only_checkpoint, 0, 2);
 	tcase_add_loop_test(tc, test_later_checkpoints, 0, 2);
 	tcase_add_test(tc, test_a_lost_checkpoint_as_of_some_time);

@@ -109,18 +109,22 @@ static void fuzz_part(const uint8_t *data, size_t size)
 
 static void fuzz_checkpoint(const uint8_t *data, size_t size)
 {
-	struct checkpoint peeked, checkpoint;
+	struct checkpoint peeked, checkpoint, header;
 	const char *problem = NULL;
 	struct frame frame;
 	uint16_t version;
 	size_t needed = 0;
-	int r;
+	int r, alone;
 
 	checkpoint_peek(data, size, &peeked, &version);
 	r = checkpoint_decode(
 		data, size, peeked.account, peeked.number, &checkpoint, &needed, &problem);
 	check(r == 0 || problem != NULL);
 	check(r != -EAGAIN || needed > size);
+	alone = checkpoint_decode_header(data, size, peeked.account, peeked.number, &header);
+	check(alone == 0 || (alone == -EBADMSG && r < 0));
+	check(alone < 0 || (header.directory.n_entries == 0 &&
+				   position_equal(&header.position, &peeked.position)));
 	if (r < 0)
 		return;
 	read_sections(&checkpoint.directory, 0, data, size);

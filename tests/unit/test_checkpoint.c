@@ -201,6 +201,44 @@ START_TEST(test_peek)
 }
 END_TEST
 
+/* The header counts without the directory; and not when anything in it is wrong. */
+START_TEST(test_header_alone)
+{
+	CLEANUP_FREE uint8_t *object = NULL;
+	struct checkpoint seen = {.account = 0}, again;
+	size_t size = 0;
+
+	add_sections();
+	object = encode(&size);
+	ck_assert_int_eq(decode(object, size, &again), 0);
+	object[CHECKPOINT_HEADER_BYTES] ^= 1;
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert_int_eq(
+			checkpoint_decode_header(object, i == 0 ? size : CHECKPOINT_HEADER_BYTES,
+				ACCOUNT, again.number, &seen),
+			0);
+		ck_assert_uint_eq(seen.account, ACCOUNT);
+		ck_assert(position_equal(&seen.position, &again.position));
+		ck_assert_int_eq(seen.created_ms, again.created_ms);
+		ck_assert_uint_eq(seen.directory.n_entries, 0);
+	}
+	for (size_t i = 0; i < CHECKPOINT_HEADER_BYTES; i++) {
+		object[i] ^= 1;
+		ck_assert_int_eq(
+			checkpoint_decode_header(object, size, ACCOUNT, again.number, &seen),
+			-EBADMSG);
+		object[i] ^= 1;
+		ck_assert_int_eq(checkpoint_decode_header(object, i, ACCOUNT, again.number, &seen),
+			-EBADMSG);
+	}
+	ck_assert_int_eq(
+		checkpoint_decode_header(object, size, ACCOUNT + 1, again.number, &seen), -EBADMSG);
+	ck_assert_int_eq(
+		checkpoint_decode_header(object, size, ACCOUNT, again.number + 1, &seen), -EBADMSG);
+	checkpoint_done(&again);
+}
+END_TEST
+
 /* ---- parts */
 
 static uint8_t *encode_part(uint16_t part, size_t *ret_size)
@@ -367,6 +405,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_every_corruption);
 	tcase_add_test(tc, test_forged);
 	tcase_add_test(tc, test_peek);
+	tcase_add_test(tc, test_header_alone);
 	tcase_add_test(tc, test_parts);
 	tcase_add_test(tc, test_every_corruption_of_a_part);
 	tcase_add_test(tc, test_bytes_are_as_documented);
