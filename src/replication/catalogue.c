@@ -251,6 +251,7 @@ static int add_to_journal(struct catalogue *c, struct catalogue_journal *journal
 	}
 	if (s->problem == NULL && s->segment.type == SEGMENT_SEAL) {
 		journal->is_sealed = true;
+		journal->seal = s->position.sequence;
 		journal->taker = s->segment.taker;
 	}
 	return r;

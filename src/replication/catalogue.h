@@ -70,6 +70,7 @@ struct catalogue_journal {
 	uint64_t end;
 	uint64_t end_checksum; /* of the head before it; 0: that is damaged */
 	bool is_sealed;
+	uint64_t seal; /* its sequence, if it is sealed */
 	struct uuid taker;
 	bool has_holes;
 };
@@ -118,10 +119,11 @@ struct catalogue_plan {
 	 * here any more; the state is that of time_ms. */
 	bool is_early;
 
-	/* Changes behind `last` may be lost: its journal has a hole there, or a newer checkpoint
-	 * cannot be read, and segments that it had may have been removed. */
+	/* Changes behind `last` may be lost: its journal has a hole there; or was sealed before it,
+	 * though a checkpoint has it, so that it did count; or a newer checkpoint cannot be read,
+	 * and segments that it had may have been removed. */
 	bool is_uncertain;
-	struct position uncertain_from; /* the hole, unless it is the checkpoint */
+	struct position uncertain_from; /* the hole or seal, unless it is the checkpoint */
 	uint64_t uncertain_checkpoint;  /* its number; 0: it is the hole */
 };
 

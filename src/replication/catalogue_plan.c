@@ -370,6 +370,23 @@ static void check_holes(struct planner *p, struct catalogue_plan *plan)
 	}
 }
 
+/* What a checkpoint has was complete, and so was all before it. Where the journal has a seal in the
+ * place of that, something was lost that came before it, and was taken for the end. */
+static void check_seal(struct planner *p, struct catalogue_plan *plan)
+{
+	for (size_t i = 0; i < p->c->n_journals; i++) {
+		const struct catalogue_journal *journal = &p->c->journals[i];
+
+		if (!journal->is_sealed || journal->seal > plan->last.sequence ||
+			journal->incarnation != plan->last.incarnation ||
+			memcmp(&journal->node, &plan->last.node, sizeof(journal->node)) != 0)
+			continue;
+		plan->is_uncertain = true;
+		plan->uncertain_from = plan->last;
+		plan->uncertain_from.sequence = journal->seal;
+	}
+}
+
 static void add_section(struct catalogue_plan *plan, const char *key,
 	const struct directory_entry *entry, bool begins_step)
 {
@@ -429,6 +446,7 @@ static int make_plan(struct planner *p, struct catalogue_plan *plan)
 		add_segment(p, p->chain[i], plan);
 	plan->is_early = p->is_early;
 	check_holes(p, plan);
+	check_seal(p, plan);
 	return check_unreadable(p, plan);
 }
 

@@ -164,7 +164,7 @@ static int refuse_uncertain(struct job *job)
 	position_segment_key(&job->plan.uncertain_from, 0, key);
 	return message_set(&job->message, -EBADMSG,
 		"account %" PRIu32 " may lack changes from %s on: this segment is missing or "
-		"damaged",
+		"damaged, or was, and is a seal now",
 		job->account, key);
 }
 

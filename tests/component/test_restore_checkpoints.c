@@ -357,6 +357,34 @@ START_TEST(test_the_only_checkpoint)
 }
 END_TEST
 
+/* ---- a seal */
+
+/* A segment that a checkpoint has was lost, as one of the last few, and whoever took over then took
+ * it for one that never came. What followed the checkpoint is gone too, and nobody knows of it. */
+START_TEST(test_a_seal_before_the_checkpoint)
+{
+	struct journal_kit_restored results[JOURNAL_KIT_ACCOUNTS];
+	uint64_t checksum = kit.previous_checksum;
+	struct position lost = kit.next;
+	char key[POSITION_SEGMENT_KEY_BYTES];
+
+	change("u.2", true);
+	position_segment_key(&lost, 0, key);
+	if (_i == 0) {
+		ck_assert_int_eq(backend_remove_wait(kit.fixture.backend, key), 0);
+		kit.next = lost;
+		kit.previous_checksum = checksum;
+	}
+	(void)journal_kit_seal(&kit);
+	journal_kit_open_reader(STORE, &reader);
+	journal_kit_restore(&kit, &reader, 0x6, true, results);
+	ck_assert_int_eq(results[1].error, _i == 0 ? -EBADMSG : 0);
+	ck_assert(_i == 1 || strstr(results[1].message, key) != NULL);
+	ck_assert_int_eq(results[2].error, 0);
+	node_fixture_done(&reader);
+}
+END_TEST
+
 /* ---- as of some time */
 
 static struct catalogue *load(int64_t not_after_ms)
@@ -457,6 +485,7 @@ Suite *test_suite(void)
 		(int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_loop_test(tc, test_a_damaged_directory, 0, 3);
 	tcase_add_loop_test(tc, test_the_only_checkpoint, 0, 2);
+	tcase_add_loop_test(tc, test_a_seal_before_the_checkpoint, 0, 2);
 	tcase_add_loop_test(tc, test_later_checkpoints, 0, 2);
 	tcase_add_test(tc, test_a_lost_checkpoint_as_of_some_time);
 	suite_add_tcase(suite, tc);
