@@ -10,6 +10,10 @@
 #include "replication/catalogue_private.h"
 #include "util/log.h"
 
+/* Who removes a checkpoint has put a newer one before: then there is that. What is still listed,
+ * and is not there, is damage. */
+#define MOST_LISTINGS 3
+
 /* Asked first: what is wrong with a later one is of no interest. */
 static bool is_wanted(const struct catalogue *c, const struct checkpoint *checkpoint)
 {
@@ -39,6 +43,7 @@ static int try_one(const struct catalogue *c, uint32_t account, enum backend_pri
 		c, account, number->number, priority, &checkpoint, &problem);
 
 	is_readable = r == 0;
+	choice->is_any_gone = choice->is_any_gone || r == -ENOENT;
 	if (r == -EBADMSG)
 		r = catalogue_read_header(c, account, number->number, priority, &checkpoint);
 	if (r == -EBADMSG || r == -ENOENT) {
@@ -85,8 +90,8 @@ static int choose(const struct catalogue *c, uint32_t account, enum backend_prio
 	return r;
 }
 
-int catalogue_choose(const struct catalogue *c, uint32_t account, enum backend_priority priority,
-	struct catalogue_choice *ret, char **ret_message)
+static int list_and_choose(const struct catalogue *c, uint32_t account,
+	enum backend_priority priority, struct catalogue_choice *ret, char **ret_message)
 {
 	struct catalogue_choice choice = {.has_checkpoint = false};
 	struct catalogue_numbers numbers;
@@ -99,6 +104,18 @@ int catalogue_choose(const struct catalogue *c, uint32_t account, enum backend_p
 		*ret = choice;
 	else
 		catalogue_choice_done(&choice);
+	return r;
+}
+
+int catalogue_choose(const struct catalogue *c, uint32_t account, enum backend_priority priority,
+	struct catalogue_choice *ret, char **ret_message)
+{
+	int r = list_and_choose(c, account, priority, ret, ret_message);
+
+	for (int i = 1; r == 0 && ret->is_any_gone && i < MOST_LISTINGS; i++) {
+		catalogue_choice_done(ret);
+		r = list_and_choose(c, account, priority, ret, ret_message);
+	}
 	return r;
 }
 

@@ -99,6 +99,7 @@ struct catalogue_choice {
 	unsigned int n_lost;
 	unsigned int n_unreadable; /* the header is damaged, or it is gone since it was listed */
 	uint64_t unreadable;       /* the newest one's number */
+	bool is_any_gone;          /* that was listed */
 	const char *problem;       /* with it; never freed */
 };
 

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "backends/fault_backend.h"
+#include "backends/memory_backend.h"
 #include "cache/node.h"
 #include "journal_kit.h"
 #include "replication/catalogue.h"
@@ -357,6 +359,36 @@ START_TEST(test_the_only_checkpoint)
 }
 END_TEST
 
+/* ---- a checkpoint that is removed while it is looked for */
+
+/* Its owner has put a newer one before; or not, when it is gone however often it is listed. */
+START_TEST(test_a_checkpoint_that_has_gone)
+{
+	struct fault_rules rules;
+	struct catalogue_options options = {.priority = BACKEND_READER, .volume = kit.volume};
+	struct catalogue *catalogue;
+	struct catalogue_plan plan;
+	struct backend *second;
+	char *message = NULL, key[POSITION_CHECKPOINT_KEY_BYTES], text[256];
+
+	change("u.2", true);
+	remove_journal();
+	position_checkpoint_key(1, 2, key);
+	snprintf(text, sizeof(text), "get:key=%s%s:error=ENOENT", key, _i == 0 ? ":nth=1" : "");
+	ck_assert_int_eq(memory_backend_open(STORE, &second), 0);
+	ck_assert_int_eq(fault_rules_parse(text, &rules, &message), 0);
+	ck_assert_int_eq(fault_backend_new(second, &rules, &options.backend), 0);
+	ck_assert_int_eq(catalogue_load(&options, &catalogue, &message), 0);
+	ck_assert_int_eq(catalogue_plan(catalogue, 1, BACKEND_READER, &plan, &message), 0);
+	ck_assert_uint_eq(plan.checkpoint_number, _i == 0 ? 2 : 1);
+	ck_assert_int_eq(plan.is_uncertain, _i == 1);
+	ck_assert_uint_eq(plan.uncertain_checkpoint, _i == 0 ? 0 : 2);
+	catalogue_plan_done(&plan);
+	catalogue_free(catalogue);
+	backend_free(options.backend);
+}
+END_TEST
+
 /* ---- a seal */
 
 /* A segment that a checkpoint has was lost, as one of the last few, and whoever took over then took
@@ -485,6 +517,7 @@ Suite *test_suite(void)
 		(int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_loop_test(tc, test_a_damaged_directory, 0, 3);
 	tcase_add_loop_test(tc, test_the_only_checkpoint, 0, 2);
+	tcase_add_loop_test(tc, test_a_checkpoint_that_has_gone, 0, 2);
 	tcase_add_loop_test(tc, test_a_seal_before_the_checkpoint, 0, 2);
 	tcase_add_loop_test(tc, test_later_checkpoints, 0, 2);
 	tcase_add_test(tc, test_a_lost_checkpoint_as_of_some_time);
