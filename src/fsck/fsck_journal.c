@@ -246,7 +246,8 @@ static void tell_hole(struct fsck *f, const struct catalogue_hole *hole)
 
 	/* Damage of one object was told with the object. */
 	if (strcmp(hole->problem, CATALOGUE_MISSING) != 0 &&
-		strcmp(hole->problem, CATALOGUE_NOT_NEXT) != 0)
+		strcmp(hole->problem, CATALOGUE_NOT_NEXT) != 0 &&
+		strcmp(hole->problem, CATALOGUE_LOST) != 0)
 		return;
 	position_segment_key(&position, 0, key);
 	position.sequence = hole->last_sequence;

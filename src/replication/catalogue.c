@@ -6,6 +6,7 @@
 #include <string.h>
 #include "replication/catalogue_private.h"
 #include "replication/fetch_queue.h"
+#include "replication/journal.h"
 #include "util/message.h"
 
 /* ---- what there is */
@@ -186,6 +187,34 @@ static void drop_removed(struct catalogue *c)
 	c->n_segments = n;
 }
 
+/* A seal in the place of a segment that was complete, by what is behind it, ends nothing. */
+static bool is_false_seal(const struct catalogue_segment *seal, const struct catalogue_segment *s)
+{
+	return seal->problem == NULL && seal->segment.type == SEGMENT_SEAL && s->problem == NULL &&
+	       s->segment.type == SEGMENT_CHANGES &&
+	       position_same_journal(&seal->position, &s->position) &&
+	       journal_was_complete(seal->position.sequence, s->position.sequence);
+}
+
+/* Such a one where segments were removed is of a taker that was stopped before it, and ended before
+ * he could take it back (takeover_seal.c). It belongs to what was removed. */
+static void drop_false_seals(struct catalogue *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_segments; i++) {
+		struct catalogue_segment *s = &c->segments[i];
+		bool is_first = n == 0 ||
+				!position_same_journal(&c->segments[n - 1].position, &s->position);
+
+		if (is_first && i + 1 < c->n_segments && is_false_seal(s, s + 1))
+			segment_done(&s->segment);
+		else
+			c->segments[n++] = *s;
+	}
+	c->n_segments = n;
+}
+
 /* ---- chains */
 
 static int add_hole(struct catalogue *c, const struct position *position, uint64_t last_sequence,
@@ -221,17 +250,27 @@ static const char *link_problem(
 	return NULL;
 }
 
-/* One segment into its journal. What is behind a seal never counted: it was in flight. */
+/* What is behind a seal never counted, since it was in flight. One that was not says that the
+ * place of the seal is that of a segment that was lost. */
+static int add_behind_seal(
+	struct catalogue *c, const struct catalogue_segment *seal, struct catalogue_segment *s)
+{
+	const struct catalogue_hole *last = c->n_holes > 0 ? &c->holes[c->n_holes - 1] : NULL;
+	bool is_false = is_false_seal(seal, s);
+
+	s->problem = "it is behind the seal";
+	if (!is_false || (last != NULL && position_equal(&last->position, &seal->position)))
+		return 0;
+	return add_hole(c, &seal->position, seal->position.sequence, CATALOGUE_LOST);
+}
+
+/* One segment into its journal. */
 static int add_to_journal(struct catalogue *c, struct catalogue_journal *journal,
 	const struct catalogue_segment *before, struct catalogue_segment *s)
 {
 	struct position missing = s->position;
 	int r = 0;
 
-	if (journal->is_sealed) {
-		s->problem = "it is behind the seal";
-		return 0;
-	}
 	if (before != NULL && s->position.sequence > before->position.sequence + 1) {
 		missing.sequence = before->position.sequence + 1;
 		r = add_hole(c, &missing, s->position.sequence - 1, CATALOGUE_MISSING);
@@ -270,6 +309,7 @@ static size_t count_journals(const struct catalogue *c)
 static int make_journals(struct catalogue *c)
 {
 	struct catalogue_journal *journal = NULL;
+	const struct catalogue_segment *seal = NULL;
 	int r = 0;
 
 	c->journals = calloc(count_journals(c) + 1, sizeof(*c->journals));
@@ -281,13 +321,17 @@ static int make_journals(struct catalogue *c)
 
 		if (before == NULL || !position_same_journal(&before->position, &s->position)) {
 			before = NULL;
+			seal = NULL;
 			journal = &c->journals[c->n_journals++];
 			*journal = (struct catalogue_journal){.node = s->position.node,
 				.incarnation = s->position.incarnation,
 				.first = s->position.sequence,
 				.end = s->position.sequence};
 		}
-		r = add_to_journal(c, journal, before, s);
+		r = seal != NULL ? add_behind_seal(c, seal, s)
+				 : add_to_journal(c, journal, before, s);
+		if (seal == NULL && journal->is_sealed)
+			seal = s;
 		journal->has_holes = journal->has_holes || c->n_holes > holes;
 	}
 	return r;
@@ -353,6 +397,7 @@ int catalogue_load(
 		r = read_heads(c, ret_message);
 	if (r == 0) {
 		drop_removed(c);
+		drop_false_seals(c);
 		r = make_journals(c);
 	}
 	if (r == 0)

@@ -81,6 +81,7 @@ const struct catalogue_journal *catalogue_journal(const struct catalogue *catalo
 /* Problems of holes that are in no single object; all others are damage of one. */
 #define CATALOGUE_MISSING "it is missing"
 #define CATALOGUE_NOT_NEXT "it does not follow the one before it"
+#define CATALOGUE_LOST "it is a seal, in the place of a segment that was complete"
 
 /* One line for each hole: what is missing or damaged, and why. */
 struct catalogue_hole {

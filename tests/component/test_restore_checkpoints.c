@@ -18,6 +18,7 @@
 #include "replication/keeper.h"
 #include "replication/owner.h"
 #include "replication/section.h"
+#include "replication/segment.h"
 #include "util/clock.h"
 
 #define STORE "restore_checkpoints"
@@ -417,6 +418,56 @@ START_TEST(test_a_seal_before_the_checkpoint)
 }
 END_TEST
 
+static void put_seal(uint64_t sequence)
+{
+	struct segment seal = {.type = SEGMENT_SEAL,
+		.position = kit.next,
+		.created_ms = clock_realtime_ms(),
+		.taker = kit.volume};
+	char key[POSITION_SEGMENT_KEY_BYTES];
+	struct backend_result result;
+	struct frame frame;
+
+	seal.position.sequence = sequence;
+	position_segment_key(&seal.position, 0, key);
+	ck_assert_int_eq(segment_encode(&seal, &frame), 0);
+	ck_assert_int_eq(backend_put_wait(kit.fixture.backend, key, frame.parts, frame.n_parts,
+				 NULL, &result),
+		0);
+	backend_result_done(&result);
+	frame_done(&frame);
+}
+
+/* As many segments behind it as cannot have been in flight. Where those before it were removed it
+ * is of a taker that came too late, and ends nothing. Else it hides what was lost. */
+START_TEST(test_a_seal_in_the_middle)
+{
+	struct journal_kit_restored results[JOURNAL_KIT_ACCOUNTS];
+	struct position at = kit.next;
+	char key[POSITION_SEGMENT_KEY_BYTES];
+	uint64_t seal = at.sequence;
+
+	position_segment_key(&at, 0, key);
+	change("u.2", true);
+	for (int i = 1; i <= JOURNAL_IN_FLIGHT; i++)
+		change((char[]){'u', '.', (char)('a' + i), 0}, _i == 0 && i < JOURNAL_IN_FLIGHT);
+	if (_i == 0)
+		remove_below(at, kit.next.sequence - 1);
+	put_seal(seal);
+	if (_i == 0) {
+		expect(0, 0);
+		return;
+	}
+	journal_kit_open_reader(STORE, &reader);
+	journal_kit_restore(&kit, &reader, 0x6, true, results);
+	for (int i = 1; i <= 2; i++) {
+		ck_assert_int_eq(results[i].error, -EBADMSG);
+		ck_assert_msg(strstr(results[i].message, key) != NULL, "%s", results[i].message);
+	}
+	node_fixture_done(&reader);
+}
+END_TEST
+
 /* ---- as of some time */
 
 static struct catalogue *load(int64_t not_after_ms)
@@ -519,6 +570,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, test_the_only_checkpoint, 0, 2);
 	tcase_add_loop_test(tc, test_a_checkpoint_that_has_gone, 0, 2);
 	tcase_add_loop_test(tc, test_a_seal_before_the_checkpoint, 0, 2);
+	tcase_add_loop_test(tc, test_a_seal_in_the_middle, 0, 2);
 	tcase_add_loop_test(tc, test_later_checkpoints, 0, 2);
 	tcase_add_test(tc, test_a_lost_checkpoint_as_of_some_time);
 	suite_add_tcase(suite, tc);
