@@ -412,67 +412,6 @@ START_TEST(test_store_is_behind)
 }
 END_TEST
 
-static void remove_segment(uint64_t sequence)
-{
-	struct position at = {options.node, options.incarnation, sequence};
-	char key[POSITION_SEGMENT_KEY_BYTES];
-
-	position_segment_key(&at, 0, key);
-	ck_assert_int_eq(backend_remove_wait(f.backend, key), 0);
-}
-
-/* So many segments, of which that one is lost; and the store has lost its notes. */
-static void lose(uint64_t n, uint64_t sequence)
-{
-	struct shipped note = {.incarnation = options.incarnation};
-
-	while (figures().last_sequence < n) {
-		(void)write_file("x", 100, (uint8_t)figures().last_sequence);
-		ck_assert_int_eq(journal_flush(journal, FLUSH_MS), 0);
-		ck_assert_int_eq(fs_unlink(f.fs, user, "x"), 0);
-	}
-	ck_assert_int_eq(journal_flush(journal, FLUSH_MS), 0);
-	note.sequence = figures().last_sequence;
-	ck_assert_uint_eq(note.sequence, n + 1);
-	remove_segment(n + 1);
-	ck_assert_int_eq(journal_close(journal, FLUSH_MS), 0);
-	ck_assert_int_eq(shipped_forget(f.node, &note), 0);
-	remove_segment(sequence);
-	options.catches_up = true;
-}
-
-/* Behind one that is missing there is what was in flight with it, or more: then that one was
- * complete, and neither the journal nor the store has it any more. */
-START_TEST(test_lost)
-{
-	static const struct {
-		uint64_t n, lost;
-		bool never_reuses;
-		int error;
-	} cases[] = {
-		{3 + JOURNAL_IN_FLIGHT - 1, 3, true, -EALREADY},
-		{3 + JOURNAL_IN_FLIGHT - 1, 3, false, 0},
-		{3 + JOURNAL_IN_FLIGHT, 3, true, -EBADMSG},
-		{3 + JOURNAL_IN_FLIGHT, 3, false, -EBADMSG},
-		{JOURNAL_IN_FLIGHT, 1, true, -EALREADY},
-		{JOURNAL_IN_FLIGHT + 1, 1, true, -ESTALE},
-	};
-
-	lose(cases[_i].n, cases[_i].lost);
-	options.never_reuses = cases[_i].never_reuses;
-	ck_assert_int_eq(open_journal(), cases[_i].error);
-}
-END_TEST
-
-/* The seal of another at the end says first that this node is superseded. */
-START_TEST(test_lost_and_sealed)
-{
-	lose(3 + JOURNAL_IN_FLIGHT, 3);
-	put_seal(4 + JOURNAL_IN_FLIGHT);
-	ck_assert_int_eq(open_journal(), -ESTALE);
-}
-END_TEST
-
 START_TEST(test_log_does_not_reach_back)
 {
 	bool is_whole = false;
@@ -650,8 +589,6 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_restart_goes_on);
 	tcase_add_test(tc, test_hole);
 	tcase_add_test(tc, test_store_is_behind);
-	tcase_add_loop_test(tc, test_lost, 0, 6);
-	tcase_add_test(tc, test_lost_and_sealed);
 	tcase_add_test(tc, test_log_does_not_reach_back);
 	tcase_add_test(tc, test_copies_are_no_changes);
 	tcase_add_test(tc, test_many_threads);
