@@ -22,7 +22,7 @@
 
 #define LOOK_MS 10000
 #define LOOK_WHEN_FULL_MS 500
-#define PAUSE_AFTER_FAILURE_MS 600000
+#define PAUSE_AFTER_FAILURE_MS 60000
 #define RECLAIM_FROM_BYTES (UINT64_C(256) << 20)
 #define MAX_PASSES 16
 
@@ -171,6 +171,18 @@ static uint64_t pause_ms(struct store *s, int r)
 	return atomic_load(&s->is_full) ? LOOK_WHEN_FULL_MS : s->look_ms;
 }
 
+/* What failed is not tried again before its time, also when the disk is full. */
+static void wait_locked(struct store *s, int r) REQUIRES(s->lock)
+{
+	uint64_t until_ms = clock_monotonic_ms() + pause_ms(s, r);
+
+	do {
+		if (atomic_load(&s->is_stopping))
+			return;
+	} while (lock_condition_wait_until(&s->changed, &s->lock, until_ms) == 0 && r < 0 &&
+		 r != -ENOSPC);
+}
+
 static void *run(void *arg)
 {
 	struct store *s = arg;
@@ -181,9 +193,7 @@ static void *run(void *arg)
 		lock_release(&s->lock);
 		r = reclaim(s);
 		lock_acquire(&s->lock);
-		if (!atomic_load(&s->is_stopping))
-			(void)lock_condition_wait_until(
-				&s->changed, &s->lock, clock_monotonic_ms() + pause_ms(s, r));
+		wait_locked(s, r);
 	}
 	lock_release(&s->lock);
 	return NULL;
