@@ -1,5 +1,6 @@
 /*
- * store_reclaim.c: gives back the disk that dead content takes in the blob files of the store.
+ * store_reclaim.c: gives back the disk that dead content takes in the blob files of the store, and
+ * old parts of its log.
  *
  * RocksDB can do it within its compactions, but then it writes all content again that a compaction
  * meets; and where mail comes for all accounts each compaction meets all keys, that is the whole
@@ -191,6 +192,7 @@ static void *run(void *arg)
 	lock_acquire(&s->lock);
 	while (!atomic_load(&s->is_stopping)) {
 		lock_release(&s->lock);
+		store_log_prune(s);
 		r = reclaim(s);
 		lock_acquire(&s->lock);
 		wait_locked(s, r);
@@ -205,6 +207,7 @@ int store_reclaim_start(struct store *s, const struct store_options *options)
 
 	s->reclaim_from_bytes =
 		options->reclaim_from_bytes > 0 ? options->reclaim_from_bytes : RECLAIM_FROM_BYTES;
+	s->keep_log_bytes = options->keep_log_bytes;
 	s->look_ms = options->reclaim_look_ms > 0 ? options->reclaim_look_ms : LOOK_MS;
 	r = pthread_create(&s->thread, NULL, run, s);
 	if (r != 0)
