@@ -41,8 +41,8 @@ struct store_options {
 	const char *directory; /* made if missing; its parent exists */
 	uint64_t memory_bytes; /* for block cache and write buffers together */
 
-	/* So much of the log is kept for store_log_read(), about: RocksDB looks every 10 minutes,
-	 * and when it opens. 0: none. */
+	/* So much of the log is kept for store_log_read(), beside what RocksDB itself needs; looked
+	 * at every 10 s. 0: none. */
 	uint64_t keep_log_bytes;
 
 	/* Dead content below this is left where it is, and so often is looked. 0: defaults. */

@@ -1,10 +1,16 @@
 /*
- * store_log.c: the part of store.h that reads RocksDB's log.
+ * store_log.c: the part of store.h that reads RocksDB's log, and how much of it is kept.
  */
 #include <config.h>
 #include "cache/store.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <rocksdb/c.h>
 #include "cache/log_batch.h"
 #include "cache/store_private.h"
@@ -109,4 +115,79 @@ int store_log_read(struct store *store, uint64_t after, store_log_take_fn *take,
 		r = take_batch(&reading, it);
 	rocksdb_wal_iter_destroy(it);
 	return r == 0 && reading.next <= last ? -ENODATA : r;
+}
+
+/* ---- how much is kept */
+
+/* Looked at in one go; more go with the next looks. */
+#define MAX_KEPT_FILES 4096
+
+struct kept_log {
+	uint64_t number, size_bytes;
+};
+
+static int by_number(const void *a, const void *b)
+{
+	const struct kept_log *x = a, *y = b;
+
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Those of the archive, in no order. */
+static size_t list_kept(DIR *archive, struct kept_log *logs, size_t most)
+{
+	const struct dirent *entry;
+	struct stat st;
+	size_t n = 0;
+	int end;
+
+	while (n < most && (entry = readdir(archive)) != NULL) {
+		unsigned long long number;
+
+		end = 0;
+		if (sscanf(entry->d_name, "%llu.log%n", &number, &end) != 1 || end == 0 ||
+			entry->d_name[end] != '\0' ||
+			fstatat(dirfd(archive), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		logs[n++] = (struct kept_log){
+			.number = (uint64_t)number, .size_bytes = (uint64_t)st.st_blocks * 512};
+	}
+	return n;
+}
+
+static void remove_oldest(struct store *store, struct kept_log *logs, size_t n)
+{
+	uint64_t sum_bytes = 0;
+	char name[64];
+
+	for (size_t i = 0; i < n; i++)
+		sum_bytes += logs[i].size_bytes;
+	qsort(logs, n, sizeof(*logs), by_number);
+	for (size_t i = 0; i < n && sum_bytes > store->keep_log_bytes; i++) {
+		/* RocksDB says nothing; a file that stays is met again by the next look. */
+		snprintf(name, sizeof(name), "archive/%06llu.log",
+			(unsigned long long)logs[i].number);
+		rocksdb_delete_file(store->db, name);
+		sum_bytes -= logs[i].size_bytes;
+	}
+}
+
+/* RocksDB would do it every ten minutes only: by then a copy of many mails has filled the disk. */
+void store_log_prune(struct store *store)
+{
+	struct kept_log *logs;
+	char *path = NULL;
+	DIR *archive;
+
+	if (store->keep_log_bytes == 0 || asprintf(&path, "%s/archive", store->directory) < 0)
+		return;
+	archive = opendir(path);
+	free(path);
+	if (archive == NULL)
+		return; /* nothing was kept yet */
+	logs = calloc(MAX_KEPT_FILES, sizeof(*logs));
+	if (logs != NULL)
+		remove_oldest(store, logs, list_kept(archive, logs, MAX_KEPT_FILES));
+	free(logs);
+	closedir(archive);
 }

@@ -28,7 +28,7 @@ struct store {
 	/* ---- of store_reclaim.c */
 	pthread_t thread;
 	bool has_thread;
-	uint64_t reclaim_from_bytes, look_ms;
+	uint64_t reclaim_from_bytes, keep_log_bytes, look_ms;
 	struct lock reclaiming; /* one at a time: the options are the table's */
 	struct lock lock;       /* only for `changed` */
 	struct lock_condition changed;
@@ -51,6 +51,11 @@ struct store_iterator {
 	rocksdb_iterator_t *iterator;
 	struct key from, end; /* live as long as the iterator, as RocksDB asks */
 };
+
+/* ---- store_log.c */
+
+/* Removes what is above keep_log_bytes. */
+void store_log_prune(struct store *store);
 
 /* ---- store_reclaim.c */
 int store_reclaim_start(struct store *store, const struct store_options *options);

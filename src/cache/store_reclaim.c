@@ -1,5 +1,6 @@
 /*
- * store_reclaim.c: gives back the disk that dead content takes in the blob files of the store.
+ * store_reclaim.c: gives back the disk that dead content takes in the blob files of the store, and
+ * old parts of its log.
  *
  * RocksDB can do it within its compactions, but then it writes all content again that a compaction
  * meets; and where mail comes for all accounts each compaction meets all keys, that is the whole
@@ -22,7 +23,7 @@
 
 #define LOOK_MS 10000
 #define LOOK_WHEN_FULL_MS 500
-#define PAUSE_AFTER_FAILURE_MS 600000
+#define PAUSE_AFTER_FAILURE_MS 60000
 #define RECLAIM_FROM_BYTES (UINT64_C(256) << 20)
 #define MAX_PASSES 16
 
@@ -171,6 +172,18 @@ static uint64_t pause_ms(struct store *s, int r)
 	return atomic_load(&s->is_full) ? LOOK_WHEN_FULL_MS : s->look_ms;
 }
 
+/* What failed is not tried again before its time, also when the disk is full. */
+static void wait_locked(struct store *s, int r) REQUIRES(s->lock)
+{
+	uint64_t until_ms = clock_monotonic_ms() + pause_ms(s, r);
+
+	do {
+		if (atomic_load(&s->is_stopping))
+			return;
+	} while (lock_condition_wait_until(&s->changed, &s->lock, until_ms) == 0 && r < 0 &&
+		 r != -ENOSPC);
+}
+
 static void *run(void *arg)
 {
 	struct store *s = arg;
@@ -179,11 +192,10 @@ static void *run(void *arg)
 	lock_acquire(&s->lock);
 	while (!atomic_load(&s->is_stopping)) {
 		lock_release(&s->lock);
+		store_log_prune(s);
 		r = reclaim(s);
 		lock_acquire(&s->lock);
-		if (!atomic_load(&s->is_stopping))
-			(void)lock_condition_wait_until(
-				&s->changed, &s->lock, clock_monotonic_ms() + pause_ms(s, r));
+		wait_locked(s, r);
 	}
 	lock_release(&s->lock);
 	return NULL;
@@ -195,6 +207,7 @@ int store_reclaim_start(struct store *s, const struct store_options *options)
 
 	s->reclaim_from_bytes =
 		options->reclaim_from_bytes > 0 ? options->reclaim_from_bytes : RECLAIM_FROM_BYTES;
+	s->keep_log_bytes = options->keep_log_bytes;
 	s->look_ms = options->reclaim_look_ms > 0 ? options->reclaim_look_ms : LOOK_MS;
 	r = pthread_create(&s->thread, NULL, run, s);
 	if (r != 0)

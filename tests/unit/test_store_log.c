@@ -11,6 +11,7 @@
 #include <string.h>
 #include "cache/log_batch.h"
 #include "cache/store.h"
+#include "util/clock.h"
 
 #define MOST 64
 
@@ -180,6 +181,67 @@ START_TEST(test_gone)
 }
 END_TEST
 
+static uint64_t archive_bytes(void)
+{
+	char command[128];
+	unsigned long long kib = 0;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "du -sk '%s/archive' 2>/dev/null", directory);
+	f = popen(command, "r");
+	ck_assert_ptr_nonnull(f);
+	if (fscanf(f, "%llu", &kib) != 1)
+		kib = 0;
+	pclose(f);
+	return kib * 1024;
+}
+
+/* 64 KiB each. */
+static void put_much(unsigned int n)
+{
+	static uint8_t content[65536];
+	struct key key = key_data(UINT64_C(1) << KEY_INO_LOCAL_BITS | 16, 1);
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct store_batch *b = store_batch_new(store);
+
+		store_batch_put(b, STORE_DATA, &key, content, sizeof(content));
+		write_batch(b);
+	}
+}
+
+/* However much is written, and whenever RocksDB looks itself. */
+START_TEST(test_old_log_goes)
+{
+	struct store_options options = {.directory = directory,
+		.memory_bytes = 8 << 20,
+		.keep_log_bytes = 8 << 20,
+		.reclaim_look_ms = 50};
+	uint64_t first = store_last_sequence(store), last, most = 0, until_ms;
+	char *message = NULL;
+
+	store_close(store);
+	ck_assert_int_eq(store_open(&options, &store, &message), 0);
+	for (int i = 0; i < 16; i++) { /* 64 MiB */
+		put_much(64);
+		most = archive_bytes() > most ? archive_bytes() : most;
+	}
+	ck_assert_uint_ge(most, 4 << 20); /* there is something to remove */
+	until_ms = clock_monotonic_ms() + 60000;
+	while (archive_bytes() > (8 << 20) + 65536 && clock_monotonic_ms() < until_ms)
+		clock_sleep_ms(20);
+	ck_assert_uint_le(archive_bytes(), (8 << 20) + 65536);
+	ck_assert_uint_ge(archive_bytes(), 1 << 20); /* and what shall stay is there */
+
+	last = store_last_sequence(store);
+	put_one(1);
+	read_after(last);
+	ck_assert_uint_eq(seen.n, 1);
+	seen.n = 0;
+	ck_assert_int_eq(store_log_read(store, first - 1, take, NULL), -ENODATA);
+}
+END_TEST
+
 static int count(void *arg, const struct log_batch_record *record)
 {
 	(void)record;
@@ -217,12 +279,13 @@ Suite *test_suite(void)
 	Suite *suite = suite_create("store_log");
 	TCase *tc = tcase_create("store_log");
 
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, test_all_kinds);
 	tcase_add_test(tc, test_from_any_place);
 	tcase_add_test(tc, test_across_openings);
 	tcase_add_test(tc, test_gone);
+	tcase_add_test(tc, test_old_log_goes);
 	tcase_add_test(tc, test_bad_batches);
 	suite_add_tcase(suite, tc);
 	return suite;
