@@ -35,7 +35,8 @@ class Mount:
         self.instance = os.path.join(bench.arguments.work, "dovecot-" + name)
 
     def command(self, verb):
-        environment = dict(os.environ, MAILFS_OPTIONS=self.options)
+        options = ",".join(filter(None, [self.options, os.environ.get("MAILFS_OPTIONS")]))
+        environment = dict(os.environ, MAILFS_OPTIONS=options)
         run = subprocess.run(
             ["sh", os.path.join(SUPPORT, "dovecot-mounts.sh"), verb, self.kind, self.store,
              self.mnt],

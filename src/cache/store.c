@@ -289,6 +289,7 @@ static void relieve(struct store *store, uint64_t now_ms)
 	rocksdb_flushoptions_destroy(options);
 	if (error != NULL)
 		(void)translate(error, "compact");
+	store_reclaim_wake(store);
 }
 
 static void refresh_space(struct store *store)
@@ -334,13 +335,4 @@ uint64_t store_disk_bytes(
 	if (error != NULL)
 		(void)translate(error, "measure");
 	return error == NULL ? size_bytes : 0;
-}
-
-void store_compact(struct store *store, enum store_table table)
-{
-	rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();
-
-	rocksdb_compactoptions_set_bottommost_level_compaction(options, 1);
-	rocksdb_compact_range_cf_opt(store->db, store->tables[table], options, NULL, 0, NULL, 0);
-	rocksdb_compactoptions_destroy(options);
 }

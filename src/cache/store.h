@@ -44,6 +44,10 @@ struct store_options {
 	/* So much of the log is kept for store_log_read(), about: RocksDB looks every 10 minutes,
 	 * and when it opens. 0: none. */
 	uint64_t keep_log_bytes;
+
+	/* Dead content below this is left where it is, and so often is looked. 0: defaults. */
+	uint64_t reclaim_from_bytes;
+	uint32_t reclaim_look_ms;
 };
 
 /* -EBUSY: another process has it open; -EPROTONOSUPPORT: written by a newer or other version;
@@ -150,7 +154,13 @@ uint64_t store_free_disk_bytes(struct store *store);
 uint64_t store_disk_bytes(
 	struct store *store, enum store_table table, const struct key *from, const struct key *to);
 
-/* Rewrites what is deleted or overwritten away, to give disk space back. Blocks for long. */
+/* Content in files, and how much of that is dead, as far as compactions have found out; what was
+ * written last is in memory and the log only. When half of it is dead, and 256 MiB, a thread of the
+ * store writes the rest to new files. */
+void store_get_content(struct store *store, uint64_t *ret_bytes, uint64_t *ret_dead_bytes);
+
+/* Rewrites what is deleted or overwritten away, to give disk space back at once. Blocks for
+ * long. */
 void store_compact(struct store *store, enum store_table table);
 
 #endif

@@ -74,15 +74,14 @@ static rocksdb_options_t *new_options(
 	return o;
 }
 
-/* Content is written once and dropped whole: blob files spare it the compactions. */
+/* Content is written once and dropped whole: blob files spare it the compactions. What is dead in
+ * them is for store_reclaim.c. */
 static void set_blob_options(rocksdb_options_t *o)
 {
 	rocksdb_options_set_enable_blob_files(o, 1);
 	rocksdb_options_set_min_blob_size(o, BLOB_MIN_BYTES);
 	rocksdb_options_set_blob_file_size(o, BLOB_FILE_BYTES);
-	rocksdb_options_set_enable_blob_gc(o, 1);
-	rocksdb_options_set_blob_gc_age_cutoff(o, 1.0);
-	rocksdb_options_set_blob_gc_force_threshold(o, 0.5);
+	rocksdb_options_set_enable_blob_gc(o, 0);
 }
 
 static int explain_open_error(char *error, const char *directory, char **ret_message)
@@ -189,6 +188,9 @@ int store_open(const struct store_options *options, struct store **ret, char **r
 	*ret_message = NULL;
 	if (store == NULL)
 		return -ENOMEM;
+	lock_init(&store->reclaiming);
+	lock_init(&store->lock);
+	lock_condition_init(&store->changed);
 	store->directory = strdup(options->directory);
 	store->reserve_bytes = RESERVE_WRITE_BUFFERS * write_buffer_bytes(memory);
 	store->block_cache = rocksdb_cache_create_lru((size_t)(memory / 2));
@@ -200,6 +202,8 @@ int store_open(const struct store_options *options, struct store **ret, char **r
 	r = store->directory == NULL ? -ENOMEM : open_database(store, ret_message);
 	if (r == 0)
 		r = check_format(store, ret_message);
+	if (r == 0)
+		r = store_reclaim_start(store, options);
 	if (r < 0) {
 		store_close(store);
 		return r;
@@ -213,6 +217,7 @@ void store_close(struct store *store)
 	if (store == NULL)
 		return;
 	if (store->db != NULL) {
+		store_reclaim_stop(store);
 		(void)store_sync(store);
 		for (int i = 0; i < STORE_TABLES; i++)
 			rocksdb_column_family_handle_destroy(store->tables[i]);
@@ -223,6 +228,9 @@ void store_close(struct store *store)
 	rocksdb_cache_destroy(store->block_cache);
 	rocksdb_readoptions_destroy(store->read_options);
 	rocksdb_writeoptions_destroy(store->write_options);
+	lock_condition_done(&store->changed);
+	lock_done(&store->lock);
+	lock_done(&store->reclaiming);
 	free(store->directory);
 	free(store);
 }

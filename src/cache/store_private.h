@@ -1,12 +1,14 @@
 /*
- * store_private.h: what store.c and store_open.c share.
+ * store_private.h: what store.c, store_open.c, store_log.c and store_reclaim.c share.
  */
 #ifndef MAILFS_CACHE_STORE_PRIVATE_H
 #define MAILFS_CACHE_STORE_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <rocksdb/c.h>
 #include "cache/store.h"
+#include "util/lock.h"
 
 struct store {
 	rocksdb_t *db;
@@ -22,6 +24,15 @@ struct store {
 	_Atomic uint64_t free_disk_bytes;
 	_Atomic bool is_full;
 	_Atomic uint64_t relieved_ms;
+
+	/* ---- of store_reclaim.c */
+	pthread_t thread;
+	bool has_thread;
+	uint64_t reclaim_from_bytes, look_ms;
+	struct lock reclaiming; /* one at a time: the options are the table's */
+	struct lock lock;       /* only for `changed` */
+	struct lock_condition changed;
+	_Atomic bool is_stopping;
 };
 
 struct store_batch {
@@ -40,5 +51,12 @@ struct store_iterator {
 	rocksdb_iterator_t *iterator;
 	struct key from, end; /* live as long as the iterator, as RocksDB asks */
 };
+
+/* ---- store_reclaim.c */
+int store_reclaim_start(struct store *store, const struct store_options *options);
+
+/* The disk has become full. */
+void store_reclaim_wake(struct store *store);
+void store_reclaim_stop(struct store *store);
 
 #endif

@@ -1,0 +1,241 @@
+/*
+ * The disk that dead content takes in the store's files: given back, and living content left alone.
+ */
+#include <config.h>
+#include "check_main.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "cache/store.h"
+#include "util/clock.h"
+
+#define BLOCK_BYTES 8192
+#define ACCOUNTS 64
+#define MIB ((uint64_t)1 << 20)
+#define PATIENCE_MS 60000
+
+static char directory[64];
+static struct store *store;
+
+/* Write buffers of 1 MiB: many small files. */
+static void open_store(uint64_t reclaim_from_bytes)
+{
+	struct store_options options = {.directory = directory,
+		.memory_bytes = 8 * MIB,
+		.reclaim_from_bytes = reclaim_from_bytes,
+		.reclaim_look_ms = 50};
+	char *message = NULL;
+
+	ck_assert_int_eq(store_open(&options, &store, &message), 0);
+}
+
+static void set_up(void)
+{
+	snprintf(directory, sizeof(directory), "/tmp/mailfs-reclaim-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+}
+
+static void tear_down(void)
+{
+	char command[96];
+
+	store_close(store);
+	store = NULL;
+	snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* Block n: of one account after the other, so that each part of what is written is of all. */
+static struct key key_of(unsigned int n)
+{
+	return key_data((uint64_t)(n % ACCOUNTS + 1) << KEY_INO_LOCAL_BITS | 16, n / ACCOUNTS);
+}
+
+static void content_of(unsigned int n, uint8_t content[static BLOCK_BYTES])
+{
+	for (unsigned int i = 0; i < BLOCK_BYTES; i++)
+		content[i] = (uint8_t)(n * 31 + i * (n % 7 + 1));
+}
+
+static void put(unsigned int from, unsigned int to)
+{
+	uint8_t content[BLOCK_BYTES];
+
+	for (unsigned int n = from; n < to; n++) {
+		struct store_batch *b = store_batch_new(store);
+		struct key key = key_of(n);
+
+		content_of(n, content);
+		store_batch_put(b, STORE_DATA, &key, content, sizeof(content));
+		ck_assert_int_eq(store_write(store, b), 0);
+		store_batch_free(b);
+	}
+}
+
+/* One of four stays. */
+static bool stays(unsigned int n)
+{
+	return n / ACCOUNTS % 4 == 0;
+}
+
+static void delete_most(unsigned int to)
+{
+	for (unsigned int n = 0; n < to; n++) {
+		struct store_batch *b = store_batch_new(store);
+		struct key key = key_of(n);
+
+		if (!stays(n))
+			store_batch_delete(b, STORE_DATA, &key);
+		ck_assert_int_eq(store_write(store, b), 0);
+		store_batch_free(b);
+	}
+}
+
+static void check_content(unsigned int to, unsigned int deleted_to)
+{
+	uint8_t content[BLOCK_BYTES];
+	struct store_value value;
+
+	for (unsigned int n = 0; n < to; n++) {
+		struct key key = key_of(n);
+		int r = store_get(store, STORE_DATA, &key, &value);
+
+		if (n < deleted_to && !stays(n)) {
+			ck_assert_int_ne(r, 0);
+			continue;
+		}
+		ck_assert_int_eq(r, 0);
+		content_of(n, content);
+		ck_assert_uint_eq(value.size_bytes, sizeof(content));
+		ck_assert_int_eq(memcmp(value.data, content, sizeof(content)), 0);
+		store_value_done(&value);
+	}
+}
+
+static uint64_t written_bytes(void)
+{
+	FILE *f = fopen("/proc/self/io", "r");
+	unsigned long long bytes = 0, found = 0;
+	char line[64];
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		found += sscanf(line, "wchar: %llu", &bytes) == 1;
+	fclose(f);
+	ck_assert_uint_eq(found, 1);
+	return bytes;
+}
+
+static void usage(uint64_t *ret_bytes, uint64_t *ret_dead_bytes)
+{
+	store_get_content(store, ret_bytes, ret_dead_bytes);
+	ck_assert_uint_le(*ret_dead_bytes, *ret_bytes);
+}
+
+/* The log and the files: whatever is compacted, content is written twice. */
+START_TEST(test_living_content_is_left_alone)
+{
+	const unsigned int n = 64 * MIB / BLOCK_BYTES;
+	uint64_t before = written_bytes(), bytes, dead_bytes;
+
+	open_store(MIB);
+	put(0, n);
+	store_close(store);
+	ck_assert_uint_lt(written_bytes() - before, 64 * MIB * 5 / 2);
+	open_store(MIB);
+	usage(&bytes, &dead_bytes);
+	ck_assert_uint_ge(bytes, 48 * MIB); /* it is there, but for what is still in the log */
+	ck_assert_uint_eq(dead_bytes, 0);
+	check_content(n, 0);
+}
+END_TEST
+
+/* A quarter may be dead, and what only the next compactions find out. */
+static bool is_reclaimed(uint64_t alive_blocks)
+{
+	uint64_t bytes, dead_bytes;
+
+	usage(&bytes, &dead_bytes);
+	return bytes <= alive_blocks * (BLOCK_BYTES + 128) * 4 / 3 + MIB;
+}
+
+/* What is dead comes to light as more mail comes. */
+START_TEST(test_dead_content_gives_its_disk_back)
+{
+	const unsigned int n = 32 * MIB / BLOCK_BYTES, most = n + 16 * MIB / BLOCK_BYTES;
+	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
+	unsigned int end = n;
+
+	open_store(MIB);
+	put(0, n);
+	delete_most(n);
+	while (!is_reclaimed(n / 4 + (end - n)) && clock_monotonic_ms() < until_ms) {
+		if (end < most)
+			put(end, end + 16);
+		end += end < most ? 16 : 0;
+		clock_sleep_ms(10);
+	}
+	ck_assert(is_reclaimed(n / 4 + (end - n)));
+	check_content(end, n);
+	store_close(store);
+	open_store(MIB);
+	check_content(end, n);
+}
+END_TEST
+
+START_TEST(test_little_is_left_where_it_is)
+{
+	const unsigned int n = 32 * MIB / BLOCK_BYTES;
+	uint64_t bytes, dead_bytes;
+
+	open_store(1024 * MIB);
+	put(0, n);
+	delete_most(n);
+	put(n, 2 * n);
+	clock_sleep_ms(500);
+	usage(&bytes, &dead_bytes);
+	ck_assert_uint_ge(dead_bytes, MIB);
+	check_content(2 * n, n);
+
+	store_compact(store, STORE_DATA); /* who wants it at once gets all */
+	usage(&bytes, &dead_bytes);
+	ck_assert_uint_eq(dead_bytes, 0);
+	ck_assert_uint_le(bytes, (uint64_t)(n / 4 + n) * (BLOCK_BYTES + 128));
+	check_content(2 * n, n);
+}
+END_TEST
+
+/* Whatever it is doing at that moment. */
+START_TEST(test_close_does_not_wait_for_it)
+{
+	const unsigned int n = 16 * MIB / BLOCK_BYTES;
+
+	for (unsigned int i = 0; i < 8; i++) {
+		open_store(1);
+		put(0, n);
+		delete_most(n);
+		put(n, n + 1024);
+		clock_sleep_ms(i * 30);
+		store_close(store);
+	}
+	open_store(1024 * MIB);
+	check_content(n + 1024, n);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+	Suite *suite = suite_create("store_reclaim");
+	TCase *tc = tcase_create("store_reclaim");
+
+	tcase_set_timeout(tc, 300);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, test_living_content_is_left_alone);
+	tcase_add_test(tc, test_dead_content_gives_its_disk_back);
+	tcase_add_test(tc, test_little_is_left_where_it_is);
+	tcase_add_test(tc, test_close_does_not_wait_for_it);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
