@@ -18,6 +18,8 @@ struct battery_target {
 	/* Answers get lost: a refused swap may be -EIO, a get during swaps too, and other errors
 	 * come through at a deadline. */
 	bool is_unsure;
+	/* Another target does the same with this driver on this store: a quarter of the rounds. */
+	bool is_another;
 };
 
 /* Set by the test program before the cases run. */

@@ -17,6 +17,17 @@
 #endif
 #define BATTERY_RACERS 32
 
+/* How often to race, how many to list; at most the numbers above. */
+static inline unsigned int battery_rounds(void)
+{
+	return battery_target->is_another ? BATTERY_ROUNDS / 4 : BATTERY_ROUNDS;
+}
+
+static inline size_t battery_list_keys(void)
+{
+	return battery_target->is_another ? BATTERY_LIST_KEYS / 4 : BATTERY_LIST_KEYS;
+}
+
 extern struct backend *battery_backend;
 
 TCase *battery_case(const char *name, double timeout_s);

@@ -106,7 +106,7 @@ static void race_if_absent(bool record)
 	pthread_barrier_t barrier;
 
 	start(racers, &barrier);
-	for (unsigned int round = 0; round < BATTERY_ROUNDS; round++) {
+	for (unsigned int round = 0; round < battery_rounds(); round++) {
 		int winner = run_round(racers, &barrier, round, &condition, -EEXIST);
 		char key[32];
 
@@ -140,7 +140,7 @@ START_TEST(test_compare_and_swap_race)
 				 &condition.version),
 		0);
 	start(racers, &barrier);
-	for (unsigned int round = 0; round < BATTERY_ROUNDS; round++) {
+	for (unsigned int round = 0; round < battery_rounds(); round++) {
 		int winner = run_round(racers, &barrier, round, &condition, -ESTALE);
 
 		assert_won(round, "race/0/key", winner);
@@ -178,7 +178,7 @@ static void *count_up(void *arg)
 {
 	struct adder *adder = arg;
 
-	while (adder->n_added < BATTERY_ROUNDS / 8) {
+	while (adder->n_added < (int)battery_rounds() / 8) {
 		int r = add_one();
 
 		ck_assert(r == 0 || r == -ESTALE || (battery_target->is_unsure && r == -EIO));
@@ -219,7 +219,7 @@ static void *replace_often(void *arg)
 {
 	const char *const *texts = arg;
 
-	for (int i = 0; i < BATTERY_ROUNDS; i++)
+	for (unsigned int i = 0; i < battery_rounds(); i++)
 		ck_assert_int_eq(battery_put(battery_backend, "flip", texts[i % 2], NULL, NULL), 0);
 	return NULL;
 }
@@ -232,7 +232,7 @@ START_TEST(test_readers_see_whole_objects)
 
 	ck_assert_int_eq(battery_put(battery_backend, "flip", texts[1], NULL, NULL), 0);
 	ck_assert_int_eq(pthread_create(&writer, NULL, replace_often, (void *)(uintptr_t)texts), 0);
-	for (int i = 0; i < BATTERY_ROUNDS; i++) {
+	for (unsigned int i = 0; i < battery_rounds(); i++) {
 		const char *expected;
 
 		ck_assert_int_eq(

@@ -4,6 +4,7 @@
     failpoint_load.py run   --record FILE [--operations N] [--admin PROGRAM] MNT
     failpoint_load.py flush --record FILE --admin PROGRAM MNT
     failpoint_load.py check --record FILE [--lost] [--complete] MNT
+    failpoint_load.py go-on --record FILE [--operations N] MNT
 
 One operation after the other, each synced before the next begins; the record has a line before each
 of them, one when its sync has returned 0, and one for each `mailfs-admin flush` that was successful.
@@ -14,6 +15,7 @@ check: the mount has the model's names, contents, extended attributes and links,
 acknowledged operation, or after the one that was under way too. --lost: of ack=local on another
 machine, so after any operation since the last flush. --complete: after exactly the operation at
 which an earlier check found it. A check that is successful is noted; the model goes on from there.
+go-on: check, run, check.
 """
 
 import argparse
@@ -395,24 +397,28 @@ def check(arguments):
     return 0
 
 
+def go_on(arguments):
+    return check(arguments) or Work(arguments).run() or check(arguments)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, function in (("run", lambda a: Work(a).run()), ("flush", flush),
-                           ("check", check)):
+                           ("check", check), ("go-on", go_on)):
         command = commands.add_parser(name)
         command.set_defaults(function=function)
         command.add_argument("mnt")
         command.add_argument("--record", required=True)
-        if name in ("run", "flush"):
+        if name in ("run", "flush", "go-on"):
             command.add_argument("--admin", required=name == "flush")
-        if name == "run":
+        if name in ("run", "go-on"):
             command.add_argument("--operations", type=int, default=40)
             command.add_argument("--seconds", type=float, default=60)
             command.add_argument("--pause", type=float, default=0, help="between operations")
             command.add_argument("--large", action="store_true")
-        if name == "check":
+        if name in ("check", "go-on"):
             command.add_argument("--lost", action="store_true")
             command.add_argument("--complete", action="store_true")
             command.add_argument("--copy", action="store_true", help="the finding is not noted")

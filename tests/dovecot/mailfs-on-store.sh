@@ -47,13 +47,22 @@ s3)
 	MAILFS_BACKEND_OPTIONS=endpoint=$S3_ENDPOINT,region=$AWS_REGION,path_style
 	;;
 nfs)
-	MAILFS_URL=${NFS_URL%%\?*}/%s?${NFS_URL#*\?}
+	MAILFS_URL=${NFS_URL%%\?*}/%s?${NFS_URL#*\?} MAILFS_BACKEND_OPTIONS=
 	for format in "$@"; do
 		mkdir -p "$NFS_EXPORT/$format" "$NFS_EXPORT/$format-crash"
 	done
 	;;
 esac
+MAILFS_FORMATTED=1
 set +a
+# As long as the server stands still.
+for format in "$@"; do
+	for name in "$format" "$format-crash"; do
+		# shellcheck disable=SC2059 # a format it is
+		"${MAILFS_ADMIN:-${top_builddir:-$here/../..}/mailfs-admin}" format \
+			-o "$MAILFS_BACKEND_OPTIONS" "$(printf "$MAILFS_URL" "$name")" || exit
+	done
+done
 
 # Up for some seconds, away for up to three.
 disturb()

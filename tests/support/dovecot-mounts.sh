@@ -9,7 +9,8 @@
 #            passthrough-writeback   the same with everything cached and kernel write-back
 #            mailfs                  mailfs, formatted when STORE is new; over a file:// backend in it,
 #                                    or where MAILFS_URL says (%s in it is the name of STORE), with
-#                                    the backend's options in MAILFS_BACKEND_OPTIONS
+#                                    the backend's options in MAILFS_BACKEND_OPTIONS; not formatted
+#                                    where MAILFS_FORMATTED is set
 # STORE      a directory of the target's own on local disk: data, state, pid, log
 # MNT        where it is seen
 #
@@ -60,7 +61,7 @@ wait_mounted()
 	n=0
 	until mountpoint -q "$mnt"; do
 		n=$((n + 1))
-		if [ $n -gt 100 ] || ! kill -0 "$(cat "$store/pid")" 2>/dev/null; then
+		if [ $n -gt 1200 ] || ! kill -0 "$(cat "$store/pid")" 2>/dev/null; then
 			echo "dovecot-mounts: $kind is not mounted on $mnt:" >&2
 			tail -n 20 "$store/log" >&2
 			return 1
@@ -93,8 +94,8 @@ do_mount()
 		[ -z "${MAILFS_URL:-}" ] || url=$(printf "$MAILFS_URL" "$(basename "$store")")
 		if [ ! -d "$store/state" ]; then
 			mkdir -p "$store/data" "$store/state"
-			"$MAILFS_ADMIN" format -o "${MAILFS_BACKEND_OPTIONS:-}" "$url" \
-				>>"$store/log" 2>&1 || return
+			[ -n "${MAILFS_FORMATTED:-}" ] ||
+				"$MAILFS_ADMIN" format -o "${MAILFS_BACKEND_OPTIONS:-}" "$url" || return
 		fi
 		options=state=$store/state,allow_other,$MAILFS_OPTIONS,${MAILFS_BACKEND_OPTIONS:-}
 		setsid "$MAILFS" "$url" "$mnt" -f -o "$options" </dev/null >>"$store/log" 2>&1 &
