@@ -232,7 +232,7 @@ int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_byt
 	int r = body_evictor_shrink(node->evictor, keep_bytes, ret_evicted_bytes);
 
 	if (r == 0 && *ret_evicted_bytes > 0)
-		store_compact(node->store, STORE_DATA);
+		store_reclaim_soon(node->store);
 	return r;
 }
 

@@ -72,7 +72,8 @@ int node_flush(struct node *node, uint32_t timeout_ms);
 /* About what is here of an account on the disk; changes of the last while are not counted. */
 uint64_t node_account_bytes(struct node *node, uint32_t account);
 
-/* Drops local copies of clean bodies until at most `keep_bytes` are left. */
+/* Drops local copies of clean bodies until at most `keep_bytes` are left. The disk is given back
+ * soon after. */
 int node_evict(struct node *node, uint64_t keep_bytes, uint64_t *ret_evicted_bytes);
 
 /* What replication does for the node; functions may be called from many threads. */

@@ -45,8 +45,9 @@ struct store_options {
 	 * at every 10 s. 0: none. */
 	uint64_t keep_log_bytes;
 
-	/* Dead content below this is left where it is, and so often is looked. 0: defaults. */
-	uint64_t reclaim_from_bytes;
+	/* Dead content below this is left where it is; of so many bytes of files the rest is
+	 * written anew at a time; and so often is looked. 0: defaults. */
+	uint64_t reclaim_from_bytes, reclaim_pass_bytes;
 	uint32_t reclaim_look_ms;
 };
 
@@ -159,8 +160,7 @@ uint64_t store_disk_bytes(
  * store writes the rest to new files. */
 void store_get_content(struct store *store, uint64_t *ret_bytes, uint64_t *ret_dead_bytes);
 
-/* Rewrites what is deleted or overwritten away, to give disk space back at once. Blocks for
- * long. */
-void store_compact(struct store *store, enum store_table table);
+/* Much was deleted, and its disk is wanted back now: nearly all of it, in the background. */
+void store_reclaim_soon(struct store *store);
 
 #endif

@@ -20,7 +20,7 @@
 #define BLOOM_BITS 10
 #define KEEP_LOG_FILES 4
 #define MIB (UINT64_C(1) << 20)
-#define BACKGROUND_JOBS 2
+#define BACKGROUND_JOBS 3 /* one may reclaim for long: store_reclaim.c */
 
 /* A flush of each table and a small compaction must always find room. */
 #define RESERVE_WRITE_BUFFERS 4
@@ -188,7 +188,6 @@ int store_open(const struct store_options *options, struct store **ret, char **r
 	*ret_message = NULL;
 	if (store == NULL)
 		return -ENOMEM;
-	lock_init(&store->reclaiming);
 	lock_init(&store->lock);
 	lock_condition_init(&store->changed);
 	store->directory = strdup(options->directory);
@@ -230,7 +229,6 @@ void store_close(struct store *store)
 	rocksdb_writeoptions_destroy(store->write_options);
 	lock_condition_done(&store->changed);
 	lock_done(&store->lock);
-	lock_done(&store->reclaiming);
 	free(store->directory);
 	free(store);
 }

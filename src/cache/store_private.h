@@ -25,14 +25,14 @@ struct store {
 	_Atomic bool is_full;
 	_Atomic uint64_t relieved_ms;
 
-	/* ---- of store_reclaim.c */
-	pthread_t thread;
+	/* ---- of store_reclaim.c; the first ones of its thread */
+	uint64_t reclaim_from_bytes, reclaim_pass_bytes, keep_log_bytes, look_ms, not_before_ms;
+	bool is_rewriting;
 	bool has_thread;
-	uint64_t reclaim_from_bytes, keep_log_bytes, look_ms;
-	struct lock reclaiming; /* one at a time: the options are the table's */
-	struct lock lock;       /* only for `changed` */
+	pthread_t thread;
+	struct lock lock; /* only for `changed` */
 	struct lock_condition changed;
-	_Atomic bool is_stopping;
+	_Atomic bool is_stopping, is_room_wanted;
 };
 
 struct store_batch {

@@ -4,11 +4,11 @@
  *
  * RocksDB can do it within its compactions, but then it writes all content again that a compaction
  * meets; and where mail comes for all accounts each compaction meets all keys, that is the whole
- * cache. So compactions only move keys (a blob file goes by itself once all of it is dead), and
- * when half of what the files have is dead, all keys are compacted once and the content of the
- * oldest quarter of the files, where most is dead, is written to new files; then the next quarter,
- * until three quarters are alive. Nothing is written twice for what was not deleted first. Measured
- * in doc/decisions/0003-store-tuning.md.
+ * cache. So compactions only move keys (a blob file goes by itself once all of it is dead). When
+ * half of what the files have is dead, a thread goes through them from the oldest on, a few at a
+ * time: all keys are compacted, and what lives in these files is written to new ones; until three
+ * quarters are alive. Nothing is written twice for what was not deleted first. Measured in
+ * doc/decisions/0003-store-tuning.md.
  */
 #include <config.h>
 #include "cache/store.h"
@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "cache/store_private.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -25,15 +26,20 @@
 #define LOOK_WHEN_FULL_MS 500
 #define PAUSE_AFTER_FAILURE_MS 60000
 #define RECLAIM_FROM_BYTES (UINT64_C(256) << 20)
-#define MAX_PASSES 16
 
-/* So few are taken all at once. */
-#define FEW_FILES 8
-#define SHARE_OF_FILES 4
+/* Of files at a time, and of free disk: what comes meanwhile must find room and be compacted. */
+#define PASS_BYTES (UINT64_C(256) << 20)
+#define SHARE_OF_FREE 4
+#define FREE_FOR_ONE_FILE 3 /* times its size */
 
-#define BEGIN_AT 2 /* when a half is dead */
-#define END_AT 4   /* until less than a quarter is */
-#define END_WHEN_FULL_AT 16
+/* Between passes compactions catch up: to so many files on level 0, or for so long. */
+#define LEVEL0_FILES 4
+#define LEVEL0_WAIT_MS 30000
+#define LEVEL0_LOOK_MS 50
+
+#define BEGIN_AT 2   /* when a half is dead */
+#define END_AT 4     /* until less than a quarter is */
+#define WANTED_AT 16 /* both, when the disk is full or somebody wants the room */
 
 struct usage {
 	uint64_t dead_bytes, bytes, files;
@@ -66,7 +72,15 @@ void store_get_content(struct store *s, uint64_t *ret_bytes, uint64_t *ret_dead_
 	*ret_dead_bytes = usage.dead_bytes;
 }
 
-/* Compactions write content again only from now, or no more. Until the next open at most. */
+static bool is_dead_from(const struct usage *usage, uint64_t bytes, uint64_t part)
+{
+	return usage->dead_bytes >= bytes && usage->dead_bytes >= usage->bytes / part;
+}
+
+/* ---- one pass */
+
+/* Compactions write content of the oldest files again only from now, or no more. Until the next
+ * open at most. */
 static int set_rewriting(struct store *s, bool on, const char *share)
 {
 	static const char *const names[] = {
@@ -75,127 +89,158 @@ static int set_rewriting(struct store *s, bool on, const char *share)
 	char *error = NULL;
 
 	rocksdb_set_options_cf(s->db, s->tables[STORE_DATA], 2, names, values, &error);
-	if (error == NULL)
+	if (error == NULL) {
+		s->is_rewriting = on;
 		return 0;
+	}
 	log_error("the local store cannot reclaim disk space: %s", error);
 	rocksdb_free(error);
 	return -EIO;
 }
 
-/* The whole table, also where nothing is to be merged; others go on meanwhile. */
-static void compact(struct store *s, enum store_table table)
+/* All keys, each once, also where nothing is to be merged. */
+static void compact(struct store *s)
 {
 	rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();
 
-	rocksdb_compactoptions_set_bottommost_level_compaction(options, 2);
+	rocksdb_compactoptions_set_bottommost_level_compaction(options, 3); /* kForceOptimized */
 	rocksdb_compactoptions_set_exclusive_manual_compaction(options, 0);
-	rocksdb_compact_range_cf_opt(s->db, s->tables[table], options, NULL, 0, NULL, 0);
+	rocksdb_compact_range_cf_opt(s->db, s->tables[STORE_DATA], options, NULL, 0, NULL, 0);
 	rocksdb_compactoptions_destroy(options);
 }
 
-/* Files are gone only when all that lives in them is written again, so that must find room beside
- * the keys, which are all written again: on a disk that is almost full it goes file by file. 0: not
- * even that. */
+/* Files are gone only when all that lives in them is written again. 0: there is no room even for
+ * one. */
 static uint64_t files_at_once(struct store *s, const struct usage *usage)
 {
-	uint64_t n = usage->files <= FEW_FILES ? usage->files : usage->files / SHARE_OF_FILES;
 	uint64_t each_bytes = usage->files > 0 ? usage->bytes / usage->files + 1 : 1;
-	uint64_t free_bytes = store_free_disk_bytes(s);
 	uint64_t keys_bytes = property(s, "rocksdb.live-sst-files-size");
-	uint64_t room = free_bytes > keys_bytes ? (free_bytes - keys_bytes) / each_bytes : 0;
+	uint64_t free_bytes = store_free_disk_bytes(s);
+	uint64_t n = s->reclaim_pass_bytes / each_bytes,
+		 room = free_bytes / SHARE_OF_FREE / each_bytes;
 
-	return n < room ? n : room;
+	if (n > room)
+		n = room;
+	if (n == 0 && free_bytes >= keys_bytes + FREE_FOR_ONE_FILE * each_bytes)
+		n = 1;
+	return n < usage->files ? n : usage->files;
 }
 
-static int pass(struct store *s, const struct usage *usage)
+static int pass(struct store *s, const struct usage *usage, uint64_t *ret_files)
 {
 	uint64_t n = files_at_once(s, usage);
 	char share[32];
 	int r;
 
+	*ret_files = n;
 	if (n == 0)
 		return -ENOSPC;
 	/* RocksDB rounds down. */
 	snprintf(share, sizeof(share), "%.6f",
-		n >= usage->files ? 1.0 : ((double)n + 0.5) / (double)usage->files);
+		n == usage->files ? 1.0 : ((double)n + 0.5) / (double)usage->files);
 	r = set_rewriting(s, true, share);
 	if (r == 0)
-		compact(s, STORE_DATA);
+		compact(s);
 	return r == 0 ? set_rewriting(s, false, share) : r;
 }
 
-static bool is_dead_from(const struct usage *usage, uint64_t bytes, uint64_t part)
+static bool is_level0_long(struct store *s, enum store_table table)
 {
-	return usage->dead_bytes >= bytes && usage->dead_bytes >= usage->bytes / part;
+	char *text =
+		rocksdb_property_value_cf(s->db, s->tables[table], "rocksdb.num-files-at-level0");
+	bool is_long = text != NULL && strtoul(text, NULL, 10) > LEVEL0_FILES;
+
+	rocksdb_free(text);
+	return is_long;
 }
 
-/* Until less than that part of the content is dead. -EAGAIN: nothing comes of it. */
+static void let_compactions_catch_up(struct store *s)
+{
+	uint64_t until_ms = clock_monotonic_ms() + LEVEL0_WAIT_MS;
+
+	while (!atomic_load(&s->is_stopping) && clock_monotonic_ms() < until_ms &&
+		(is_level0_long(s, STORE_META) || is_level0_long(s, STORE_DATA)))
+		clock_sleep_ms(LEVEL0_LOOK_MS);
+}
+
+/* ---- as many as it takes */
+
+/* Until less than that part of the content is dead; each file that there is now is taken once,
+ * since what is dead may be in the last. -EAGAIN: nothing came of all that. */
 static int reclaim_until(struct store *s, uint64_t part)
 {
-	struct usage before, now = look(s);
+	const struct usage first = look(s);
+	struct usage now = first;
+	uint64_t taken = 0, files = 0;
 	int r = 0;
 
-	for (int i = 0; r == 0 && i < MAX_PASSES && is_dead_from(&now, 1, part); i++) {
+	while (r == 0 && taken < first.files && is_dead_from(&now, 1, part)) {
 		if (atomic_load(&s->is_stopping))
 			return -ECANCELED;
-		before = now;
-		r = pass(s, &before);
+		r = pass(s, &now, &files);
+		taken += files;
+		store_log_prune(s);
+		let_compactions_catch_up(s);
 		now = look(s);
+	}
+	if (taken > 0)
 		log_debug("the local store: of %" PRIu64 " bytes of content %" PRIu64
 			  " were dead, now of %" PRIu64 " %" PRIu64,
-			before.bytes, before.dead_bytes, now.bytes, now.dead_bytes);
-		if (r == 0 && now.dead_bytes >= before.dead_bytes)
-			r = -EAGAIN;
-	}
-	return r;
+			first.bytes, first.dead_bytes, now.bytes, now.dead_bytes);
+	return r == 0 && taken > 0 && now.dead_bytes >= first.dead_bytes ? -EAGAIN : r;
 }
 
 static int reclaim(struct store *s)
 {
-	bool is_full = atomic_load(&s->is_full);
-	struct usage usage = look(s);
-	int r;
+	bool is_wanted = atomic_exchange(&s->is_room_wanted, false);
+	struct usage usage;
 
-	if (is_full ? !is_dead_from(&usage, 1, END_WHEN_FULL_AT)
-		    : !is_dead_from(&usage, s->reclaim_from_bytes, BEGIN_AT))
-		return 0;
-	lock_acquire(&s->reclaiming);
-	r = reclaim_until(s, is_full ? END_WHEN_FULL_AT : END_AT);
-	lock_release(&s->reclaiming);
-	return r;
+	if (is_wanted)
+		compact(s); /* finds out what is dead */
+	usage = look(s);
+	if (is_wanted || atomic_load(&s->is_full))
+		return is_dead_from(&usage, 1, WANTED_AT) ? reclaim_until(s, WANTED_AT) : 0;
+	return is_dead_from(&usage, s->reclaim_from_bytes, BEGIN_AT) ? reclaim_until(s, END_AT) : 0;
 }
 
-static uint64_t pause_ms(struct store *s, int r)
-{
-	if (r == -EIO || r == -EAGAIN)
-		return PAUSE_AFTER_FAILURE_MS;
-	return atomic_load(&s->is_full) ? LOOK_WHEN_FULL_MS : s->look_ms;
-}
+/* ---- the thread */
 
 /* What failed is not tried again before its time, also when the disk is full. */
-static void wait_locked(struct store *s, int r) REQUIRES(s->lock)
+static void look_after(struct store *s)
 {
-	uint64_t until_ms = clock_monotonic_ms() + pause_ms(s, r);
+	int r = 0;
 
-	do {
-		if (atomic_load(&s->is_stopping))
-			return;
-	} while (lock_condition_wait_until(&s->changed, &s->lock, until_ms) == 0 && r < 0 &&
-		 r != -ENOSPC);
+	store_log_prune(s);
+	if (clock_monotonic_ms() < s->not_before_ms)
+		return;
+	if (s->is_rewriting)
+		r = set_rewriting(s, false, "0.25");
+	if (r == 0)
+		r = reclaim(s);
+	if (r == -EIO || r == -EAGAIN)
+		s->not_before_ms = clock_monotonic_ms() + PAUSE_AFTER_FAILURE_MS;
+}
+
+static bool is_asked(const struct store *s)
+{
+	return atomic_load(&s->is_stopping) ||
+	       (atomic_load(&s->is_room_wanted) && clock_monotonic_ms() >= s->not_before_ms);
 }
 
 static void *run(void *arg)
 {
 	struct store *s = arg;
-	int r;
+	uint64_t pause_ms;
 
 	lock_acquire(&s->lock);
 	while (!atomic_load(&s->is_stopping)) {
 		lock_release(&s->lock);
-		store_log_prune(s);
-		r = reclaim(s);
+		look_after(s);
 		lock_acquire(&s->lock);
-		wait_locked(s, r);
+		pause_ms = atomic_load(&s->is_full) ? LOOK_WHEN_FULL_MS : s->look_ms;
+		if (!is_asked(s))
+			(void)lock_condition_wait_until(
+				&s->changed, &s->lock, clock_monotonic_ms() + pause_ms);
 	}
 	lock_release(&s->lock);
 	return NULL;
@@ -207,6 +252,8 @@ int store_reclaim_start(struct store *s, const struct store_options *options)
 
 	s->reclaim_from_bytes =
 		options->reclaim_from_bytes > 0 ? options->reclaim_from_bytes : RECLAIM_FROM_BYTES;
+	s->reclaim_pass_bytes =
+		options->reclaim_pass_bytes > 0 ? options->reclaim_pass_bytes : PASS_BYTES;
 	s->keep_log_bytes = options->keep_log_bytes;
 	s->look_ms = options->reclaim_look_ms > 0 ? options->reclaim_look_ms : LOOK_MS;
 	r = pthread_create(&s->thread, NULL, run, s);
@@ -224,24 +271,19 @@ void store_reclaim_wake(struct store *s)
 	lock_release(&s->lock);
 }
 
+void store_reclaim_soon(struct store *s)
+{
+	atomic_store(&s->is_room_wanted, true);
+	store_reclaim_wake(s);
+}
+
 void store_reclaim_stop(struct store *s)
 {
 	if (!s->has_thread)
 		return;
-	lock_acquire(&s->lock);
 	atomic_store(&s->is_stopping, true);
-	lock_condition_signal(&s->changed);
-	lock_release(&s->lock);
+	store_reclaim_wake(s);
 	rocksdb_disable_manual_compaction(s->db); /* one that runs ends soon */
 	(void)pthread_join(s->thread, NULL);
 	s->has_thread = false;
-}
-
-void store_compact(struct store *s, enum store_table table)
-{
-	lock_acquire(&s->reclaiming);
-	compact(s, table); /* finds out what is dead */
-	if (table == STORE_DATA)
-		(void)reclaim_until(s, UINT64_MAX);
-	lock_release(&s->reclaiming);
 }
