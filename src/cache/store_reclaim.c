@@ -30,12 +30,11 @@
 /* Of files at a time, and of free disk: what comes meanwhile must find room and be compacted. */
 #define PASS_BYTES (UINT64_C(256) << 20)
 #define SHARE_OF_FREE 4
-#define FREE_FOR_ONE_FILE 3 /* times its size */
 
 /* Between passes compactions catch up: to so many files on level 0, or for so long. */
 #define LEVEL0_FILES 4
 #define LEVEL0_WAIT_MS 30000
-#define LEVEL0_LOOK_MS 50
+#define LEVEL0_LOOK_MS 100
 
 #define BEGIN_AT 2   /* when a half is dead */
 #define END_AT 4     /* until less than a quarter is */
@@ -88,6 +87,7 @@ static int set_rewriting(struct store *s, bool on, const char *share)
 	const char *const values[] = {on ? "true" : "false", share};
 	char *error = NULL;
 
+	s->is_rewriting = true; /* perhaps also if it fails */
 	rocksdb_set_options_cf(s->db, s->tables[STORE_DATA], 2, names, values, &error);
 	if (error == NULL) {
 		s->is_rewriting = on;
@@ -109,21 +109,30 @@ static void compact(struct store *s)
 	rocksdb_compactoptions_destroy(options);
 }
 
-/* Files are gone only when all that lives in them is written again. 0: there is no room even for
- * one. */
+/* All keys are written again before the old ones go, and so is what lives in the files that are
+ * taken. RocksDB must not run out of disk meanwhile: it may then end the process when it cannot
+ * write its own log. What is left to others on a full disk is more than what is left here. */
+static bool has_room(struct store *s, uint64_t content_bytes)
+{
+	uint64_t keys_bytes = property(s, "rocksdb.live-sst-files-size");
+
+	return store_free_disk_bytes(s) >= s->reserve_bytes / 2 + keys_bytes + content_bytes;
+}
+
+/* 0: there is no room even for one. */
 static uint64_t files_at_once(struct store *s, const struct usage *usage)
 {
 	uint64_t each_bytes = usage->files > 0 ? usage->bytes / usage->files + 1 : 1;
-	uint64_t keys_bytes = property(s, "rocksdb.live-sst-files-size");
-	uint64_t free_bytes = store_free_disk_bytes(s);
-	uint64_t n = s->reclaim_pass_bytes / each_bytes,
-		 room = free_bytes / SHARE_OF_FREE / each_bytes;
+	uint64_t n = s->reclaim_pass_bytes / each_bytes;
+	uint64_t room = store_free_disk_bytes(s) / SHARE_OF_FREE / each_bytes;
 
 	if (n > room)
 		n = room;
-	if (n == 0 && free_bytes >= keys_bytes + FREE_FOR_ONE_FILE * each_bytes)
-		n = 1;
-	return n < usage->files ? n : usage->files;
+	if (n > usage->files)
+		n = usage->files;
+	if (n == 0 || !has_room(s, n * each_bytes))
+		n = usage->files > 0 && has_room(s, each_bytes) ? 1 : 0;
+	return n;
 }
 
 static int pass(struct store *s, const struct usage *usage, uint64_t *ret_files)
@@ -141,6 +150,8 @@ static int pass(struct store *s, const struct usage *usage, uint64_t *ret_files)
 	r = set_rewriting(s, true, share);
 	if (r == 0)
 		compact(s);
+	if (r == 0 && !has_room(s, 0))
+		return -ENOSPC; /* look_after() sets it back when there is some */
 	return r == 0 ? set_rewriting(s, false, share) : r;
 }
 
@@ -159,8 +170,10 @@ static void let_compactions_catch_up(struct store *s)
 	uint64_t until_ms = clock_monotonic_ms() + LEVEL0_WAIT_MS;
 
 	while (!atomic_load(&s->is_stopping) && clock_monotonic_ms() < until_ms &&
-		(is_level0_long(s, STORE_META) || is_level0_long(s, STORE_DATA)))
+		(is_level0_long(s, STORE_META) || is_level0_long(s, STORE_DATA))) {
 		clock_sleep_ms(LEVEL0_LOOK_MS);
+		store_log_prune(s);
+	}
 }
 
 /* ---- as many as it takes */
@@ -190,15 +203,31 @@ static int reclaim_until(struct store *s, uint64_t part)
 	return r == 0 && taken > 0 && now.dead_bytes >= first.dead_bytes ? -EAGAIN : r;
 }
 
+/* What is asked for and finds no room stays asked for. */
+static int reclaim_wanted(struct store *s)
+{
+	struct usage usage;
+	int r;
+
+	atomic_store(&s->is_room_wanted, false);
+	compact(s); /* finds out what is dead */
+	usage = look(s);
+	r = is_dead_from(&usage, 1, WANTED_AT) ? reclaim_until(s, WANTED_AT) : 0;
+	if (r == -ENOSPC) {
+		atomic_store(&s->is_room_wanted, true);
+		r = -EAGAIN;
+	}
+	return r;
+}
+
 static int reclaim(struct store *s)
 {
-	bool is_wanted = atomic_exchange(&s->is_room_wanted, false);
 	struct usage usage;
 
-	if (is_wanted)
-		compact(s); /* finds out what is dead */
+	if (atomic_load(&s->is_room_wanted) && has_room(s, 0))
+		return reclaim_wanted(s);
 	usage = look(s);
-	if (is_wanted || atomic_load(&s->is_full))
+	if (atomic_load(&s->is_full))
 		return is_dead_from(&usage, 1, WANTED_AT) ? reclaim_until(s, WANTED_AT) : 0;
 	return is_dead_from(&usage, s->reclaim_from_bytes, BEGIN_AT) ? reclaim_until(s, END_AT) : 0;
 }
@@ -211,22 +240,19 @@ static void look_after(struct store *s)
 	int r = 0;
 
 	store_log_prune(s);
+	if (atomic_load(&s->is_full))
+		(void)store_free_disk_bytes(s); /* nobody else may ask any more */
 	if (clock_monotonic_ms() < s->not_before_ms)
 		return;
 	if (s->is_rewriting)
-		r = set_rewriting(s, false, "0.25");
+		r = has_room(s, 0) ? set_rewriting(s, false, "0.25") : -ENOSPC;
 	if (r == 0)
 		r = reclaim(s);
 	if (r == -EIO || r == -EAGAIN)
 		s->not_before_ms = clock_monotonic_ms() + PAUSE_AFTER_FAILURE_MS;
 }
 
-static bool is_asked(const struct store *s)
-{
-	return atomic_load(&s->is_stopping) ||
-	       (atomic_load(&s->is_room_wanted) && clock_monotonic_ms() >= s->not_before_ms);
-}
-
+/* Who asks while it works is heard with the next look. */
 static void *run(void *arg)
 {
 	struct store *s = arg;
@@ -238,7 +264,7 @@ static void *run(void *arg)
 		look_after(s);
 		lock_acquire(&s->lock);
 		pause_ms = atomic_load(&s->is_full) ? LOOK_WHEN_FULL_MS : s->look_ms;
-		if (!is_asked(s))
+		if (!atomic_load(&s->is_stopping))
 			(void)lock_condition_wait_until(
 				&s->changed, &s->lock, clock_monotonic_ms() + pause_ms);
 	}

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "cache/store.h"
 #include "util/clock.h"
@@ -307,6 +308,71 @@ START_TEST(test_full_disk)
 }
 END_TEST
 
+static uint64_t free_bytes(void)
+{
+	struct statvfs st;
+
+	ck_assert_int_eq(statvfs(directory, &st), 0);
+	return (uint64_t)st.f_bavail * st.f_frsize;
+}
+
+/* Until so much is free. */
+static void fill_disk(const char *path, uint64_t leave_bytes)
+{
+	static const uint8_t data[65536];
+	FILE *f = fopen(path, "a");
+
+	ck_assert_ptr_nonnull(f);
+	while (free_bytes() > leave_bytes)
+		ck_assert_uint_eq(fwrite(data, sizeof(data), 1, f), 1);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+/* Content that is so small that it stands with the keys, on a disk where these find no second
+ * place: nothing is tried that would fill it, and what was asked for comes when there is room. */
+START_TEST(test_no_room_for_keys)
+{
+	static const uint8_t small[1500];
+	uint64_t least = UINT64_MAX, until_ms;
+	char filler[96];
+
+	if (!begin_small_disk()) {
+		printf("# SKIPPED: a tmpfs cannot be mounted\n");
+		return;
+	}
+	open_store(1024 * MIB);
+	put(0, 8 * MIB / BLOCK_BYTES);
+	for (unsigned int n = 0; n < 24 * MIB / sizeof(small); n++) {
+		struct store_batch *b = store_batch_new(store);
+		struct key key = key_of(1 << 20 | n);
+
+		store_batch_put(b, STORE_DATA, &key, small, sizeof(small));
+		ck_assert_int_eq(store_write(store, b), 0);
+		store_batch_free(b);
+	}
+	delete_most(8 * MIB / BLOCK_BYTES);
+	clock_sleep_ms(500);
+	snprintf(filler, sizeof(filler), "%s/filler", directory);
+	fill_disk(filler, 12 * MIB);
+	store_reclaim_soon(store);
+	until_ms = clock_monotonic_ms() + 2000;
+	while (clock_monotonic_ms() < until_ms) {
+		least = free_bytes() < least ? free_bytes() : least;
+		clock_sleep_ms(2);
+	}
+	ck_assert_uint_ge(least, MIB);
+	ck_assert_int_eq(unlink(filler), 0);
+	until_ms = clock_monotonic_ms() + PATIENCE_MS;
+	while (!is_reclaimed(8 * MIB / BLOCK_BYTES / 4) && clock_monotonic_ms() < until_ms)
+		clock_sleep_ms(20);
+	ck_assert(is_reclaimed(8 * MIB / BLOCK_BYTES / 4));
+	check_content(8 * MIB / BLOCK_BYTES, 8 * MIB / BLOCK_BYTES);
+	store_close(store);
+	store = NULL;
+	ck_assert_int_eq(umount2(directory, MNT_DETACH), 0);
+}
+END_TEST
+
 /* Whatever it is doing at that moment, nothing is lost. */
 START_TEST(test_close_at_any_moment)
 {
@@ -338,6 +404,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, test_little_is_left_where_it_is);
 	tcase_add_test(tc, test_what_is_dead_may_be_young);
 	tcase_add_test(tc, test_full_disk);
+	tcase_add_test(tc, test_no_room_for_keys);
 	tcase_add_test(tc, test_close_at_any_moment);
 	suite_add_tcase(suite, tc);
 	return suite;
