@@ -183,17 +183,18 @@ START_TEST(test_dead_content_gives_its_disk_back)
 	const unsigned int n = 32 * MIB / BLOCK_BYTES, most = n + 16 * MIB / BLOCK_BYTES;
 	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
 	unsigned int end = n;
+	bool is_done;
 
 	open_store(MIB);
 	put(0, n);
 	delete_most(n);
-	while (!is_reclaimed(n / 4 + (end - n)) && clock_monotonic_ms() < until_ms) {
+	while (!(is_done = is_reclaimed(n / 4 + (end - n))) && clock_monotonic_ms() < until_ms) {
 		if (end < most)
 			put(end, end + 16);
 		end += end < most ? 16 : 0;
 		clock_sleep_ms(10);
 	}
-	ck_assert(is_reclaimed(n / 4 + (end - n)));
+	ck_assert(is_done);
 	check_content(end, n);
 	store_close(store);
 	open_store(MIB);
@@ -239,18 +240,19 @@ START_TEST(test_what_is_dead_may_be_young)
 	const unsigned int old = 32 * MIB / BLOCK_BYTES, n = old + 96 * MIB / BLOCK_BYTES;
 	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
 	unsigned int end = n;
+	bool is_done;
 
 	open_store(MIB);
 	put(0, n);
 	for (unsigned int i = old; i < n; i++)
 		delete_one(i);
-	while (!is_reclaimed(old + (end - n)) && clock_monotonic_ms() < until_ms) {
+	while (!(is_done = is_reclaimed(old + (end - n))) && clock_monotonic_ms() < until_ms) {
 		if (end < n + 16 * MIB / BLOCK_BYTES)
 			put(end, end + 16);
 		end += end < n + 16 * MIB / BLOCK_BYTES ? 16 : 0;
 		clock_sleep_ms(10);
 	}
-	ck_assert(is_reclaimed(old + (end - n)));
+	ck_assert(is_done);
 	check_content(old, 0);
 }
 END_TEST
@@ -335,6 +337,7 @@ START_TEST(test_no_room_for_keys)
 	static const uint8_t small[1500];
 	uint64_t least = UINT64_MAX, until_ms;
 	char filler[96];
+	bool is_done;
 
 	if (!begin_small_disk()) {
 		printf("# SKIPPED: a tmpfs cannot be mounted\n");
@@ -363,9 +366,10 @@ START_TEST(test_no_room_for_keys)
 	ck_assert_uint_ge(least, MIB);
 	ck_assert_int_eq(unlink(filler), 0);
 	until_ms = clock_monotonic_ms() + PATIENCE_MS;
-	while (!is_reclaimed(8 * MIB / BLOCK_BYTES / 4) && clock_monotonic_ms() < until_ms)
+	while (!(is_done = is_reclaimed(8 * MIB / BLOCK_BYTES / 4)) &&
+		clock_monotonic_ms() < until_ms)
 		clock_sleep_ms(20);
-	ck_assert(is_reclaimed(8 * MIB / BLOCK_BYTES / 4));
+	ck_assert(is_done);
 	check_content(8 * MIB / BLOCK_BYTES, 8 * MIB / BLOCK_BYTES);
 	store_close(store);
 	store = NULL;
