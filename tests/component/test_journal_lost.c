@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache/shipped.h"
+#include "journal_seal.h"
 #include "node_fixture.h"
 #include "replication/journal.h"
 #include "replication/segment.h"
@@ -66,20 +67,9 @@ static uint64_t last_sequence(void)
 
 static void put_seal(uint64_t sequence)
 {
-	struct segment seal = {.type = SEGMENT_SEAL,
-		.position = {options.node, options.incarnation, sequence},
-		.created_ms = 1,
-		.taker = {{9}}};
-	struct backend_result result;
-	char key[POSITION_SEGMENT_KEY_BYTES];
-	struct frame frame;
+	struct position at = {options.node, options.incarnation, sequence};
 
-	ck_assert_int_eq(segment_encode(&seal, &frame), 0);
-	position_segment_key(&seal.position, 0, key);
-	ck_assert_int_eq(
-		backend_put_wait(f.backend, key, frame.parts, frame.n_parts, NULL, &result), 0);
-	backend_result_done(&result);
-	frame_done(&frame);
+	journal_seal_put(f.backend, &at, &(struct uuid){{9}});
 }
 
 static void remove_segment(uint64_t sequence)

@@ -13,6 +13,7 @@
 #include "backends/memory_backend.h"
 #include "cache/node.h"
 #include "journal_kit.h"
+#include "journal_seal.h"
 #include "replication/catalogue.h"
 #include "replication/checkpoint.h"
 #include "replication/keeper.h"
@@ -420,22 +421,10 @@ END_TEST
 
 static void put_seal(uint64_t sequence)
 {
-	struct segment seal = {.type = SEGMENT_SEAL,
-		.position = kit.next,
-		.created_ms = clock_realtime_ms(),
-		.taker = kit.volume};
-	char key[POSITION_SEGMENT_KEY_BYTES];
-	struct backend_result result;
-	struct frame frame;
+	struct position at = kit.next;
 
-	seal.position.sequence = sequence;
-	position_segment_key(&seal.position, 0, key);
-	ck_assert_int_eq(segment_encode(&seal, &frame), 0);
-	ck_assert_int_eq(backend_put_wait(kit.fixture.backend, key, frame.parts, frame.n_parts,
-				 NULL, &result),
-		0);
-	backend_result_done(&result);
-	frame_done(&frame);
+	at.sequence = sequence;
+	journal_seal_put(kit.fixture.backend, &at, &kit.volume);
 }
 
 /* As many segments behind it as cannot have been in flight. Where those before it were removed it

@@ -177,24 +177,35 @@ static bool is_reclaimed(uint64_t alive_blocks)
 	return bytes <= alive_blocks * (BLOCK_BYTES + 128) * 4 / 3 + MIB;
 }
 
-/* What is dead comes to light as more mail comes. */
-START_TEST(test_dead_content_gives_its_disk_back)
+/* What is dead comes to light as more mail comes: from that block on, at most 16 MiB. The block
+ * behind the last. */
+static unsigned int put_until_reclaimed(unsigned int from, uint64_t alive_blocks)
 {
-	const unsigned int n = 32 * MIB / BLOCK_BYTES, most = n + 16 * MIB / BLOCK_BYTES;
+	const unsigned int most = from + 16 * MIB / BLOCK_BYTES;
 	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
-	unsigned int end = n;
+	unsigned int end = from;
 	bool is_done;
 
-	open_store(MIB);
-	put(0, n);
-	delete_most(n);
-	while (!(is_done = is_reclaimed(n / 4 + (end - n))) && clock_monotonic_ms() < until_ms) {
+	while (!(is_done = is_reclaimed(alive_blocks + (end - from))) &&
+		clock_monotonic_ms() < until_ms) {
 		if (end < most)
 			put(end, end + 16);
 		end += end < most ? 16 : 0;
 		clock_sleep_ms(10);
 	}
 	ck_assert(is_done);
+	return end;
+}
+
+START_TEST(test_dead_content_gives_its_disk_back)
+{
+	const unsigned int n = 32 * MIB / BLOCK_BYTES;
+	unsigned int end;
+
+	open_store(MIB);
+	put(0, n);
+	delete_most(n);
+	end = put_until_reclaimed(n, n / 4);
 	check_content(end, n);
 	store_close(store);
 	open_store(MIB);
@@ -238,21 +249,12 @@ END_TEST
 START_TEST(test_what_is_dead_may_be_young)
 {
 	const unsigned int old = 32 * MIB / BLOCK_BYTES, n = old + 96 * MIB / BLOCK_BYTES;
-	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
-	unsigned int end = n;
-	bool is_done;
 
 	open_store(MIB);
 	put(0, n);
 	for (unsigned int i = old; i < n; i++)
 		delete_one(i);
-	while (!(is_done = is_reclaimed(old + (end - n))) && clock_monotonic_ms() < until_ms) {
-		if (end < n + 16 * MIB / BLOCK_BYTES)
-			put(end, end + 16);
-		end += end < n + 16 * MIB / BLOCK_BYTES ? 16 : 0;
-		clock_sleep_ms(10);
-	}
-	ck_assert(is_done);
+	(void)put_until_reclaimed(n, old);
 	check_content(old, 0);
 }
 END_TEST
